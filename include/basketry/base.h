@@ -33,7 +33,7 @@ typedef struct bk_mono_ms {
 } bk_mono_ms_t;
 
 #define BK_MUST_CHECK __attribute__((warn_unused_result))
-#define BK_PRINTF(format, first) __attribute__((format(printf, format, first)))
+#define BK_PRINTF(at, first) __attribute__((format(printf, at, first)))
 #define BK_LIKELY(x) __builtin_expect(!!(x), 1)
 #define BK_UNLIKELY(x) __builtin_expect(!!(x), 0)
 #define BK_COUNTOF(array) (sizeof(array) / sizeof((array)[0]))
