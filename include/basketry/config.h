@@ -1,7 +1,9 @@
 /* config.h -- what can be set, as one table.
  *
- * The table feeds the struct below, parsing, environment overrides (BASKETRY_<SECTION>__<KEY>), -X section.key=value,
- * --help, check-config, reload and src/config/CONFIGURATION.md (generated; the tests fail on drift). Add a row, use the field.
+ * The table feeds the struct below, parsing, environment overrides (BASKETRY_<SECTION>__<KEY>), -X
+ * section.key=value,
+ * --help, check-config, reload and src/config/CONFIGURATION.md (generated; the tests fail on
+ * drift). Add a row, use the field.
  */
 #ifndef BASKETRY_CONFIG_H
 #define BASKETRY_CONFIG_H
@@ -14,33 +16,37 @@
 extern "C" {
 #endif
 
-/* Types: STRING text; COUNT a number (k, m suffix = 1000, 10^6); BYTES (k, m, g = 1024^n); DURATION (ms, s, m, h, d), kept in
- * milliseconds; REAL a decimal number; BOOL; CHOICE one of the words in `max`, kept as its index. Reload: RELOAD takes effect on SIGHUP,
- * RESTART does not (and says so).                                                                                     */
+/* Types: STRING text of at most 255 bytes, not empty where min is "1"; COUNT a number (k, m suffix
+ * = 1000, 10^6); BYTES (k, m, g, t = 1024^n); DURATION (ms, s, m, h, d), kept in milliseconds; REAL
+ * a decimal number; BOOL (true, yes, on, 1 and their opposites); CHOICE one of the words in `max`,
+ * kept as its index. Reload: RELOAD takes effect on SIGHUP, RESTART does not (and says so). Rules
+ * that a minimum and a maximum cannot say (a power of two, a URL's form) stand in
+ * src/config/table.c, by the key's name.                        */
 /* clang-format off */
 /*    field                        name                          type      default              min    max     reload   help */
 #define BK_CONFIG_TABLE(X) \
-    X(kafka_brokers,               "kafka.brokers",              STRING,   "127.0.0.1:9092",    "",    "",     RESTART, "Bootstrap brokers, host:port separated by commas.") \
-    X(kafka_group,                 "kafka.group",                STRING,   "basketry",          "",    "",     RESTART, "Consumer group id.") \
-    X(kafka_topic_events,          "kafka.topic_events",         STRING,   "shop.events",       "",    "",     RESTART, "Topic of behaviour events; created with LogAppendTime.") \
+    X(kafka_brokers,               "kafka.brokers",              STRING,   "127.0.0.1:9092",    "1",   "",     RESTART, "Bootstrap brokers, host:port separated by commas.") \
+    X(kafka_group,                 "kafka.group",                STRING,   "basketry",          "1",   "",     RESTART, "Consumer group id.") \
+    X(kafka_topic_events,          "kafka.topic_events",         STRING,   "shop.events",       "1",   "",     RESTART, "Topic of behaviour events; created with LogAppendTime.") \
     X(kafka_topic_products,        "kafka.topic_products",       STRING,   "shop.products",     "",    "",     RESTART, "Compacted topic of products; empty: not read.") \
     X(kafka_topic_stock,           "kafka.topic_stock",          STRING,   "shop.stock",        "",    "",     RESTART, "Compacted topic of stock; empty: not read.") \
     X(kafka_topic_customers,       "kafka.topic_customers",      STRING,   "shop.customers",    "",    "",     RESTART, "Compacted topic of customers; empty: not read.") \
     X(kafka_queued_bytes_max,      "kafka.queued_bytes_max",     BYTES,    "16m",               "1m",  "1g",   RESTART, "Records fetched ahead of the loop.") \
     X(decode_bytes_max,            "decode.bytes_max",           BYTES,    "1m",                "1k",  "64m",  RESTART, "Longest record that is decoded; longer ones are counted as too_large.") \
     X(decode_schemas_dir,          "decode.schemas_dir",         STRING,   "",                  "",    "",     RESTART, "Folder with further writer schemas and their ids.tsv; empty: the built-in ones alone.") \
-    X(redis_url,                   "redis.url",                  STRING,   "redis://127.0.0.1:6379", "", "",   RESTART, "redis://[user:password@]host[:port][/db] or unix:///path.") \
+    X(redis_url,                   "redis.url",                  STRING,   "redis://127.0.0.1:6379", "1", "",   RESTART, "redis://[user:password@]host[:port][/db] or unix:///path.") \
     X(redis_password_file,         "redis.password_file",        STRING,   "",                  "",    "",     RESTART, "File whose first line is the password; stands before the URL's.") \
     X(redis_inflight_max,          "redis.inflight_max",         COUNT,    "1000",              "1",   "64k",  RESTART, "Unanswered commands before intake rests.") \
     X(redis_inflight_bytes_max,    "redis.inflight_bytes_max",   BYTES,    "4m",                "64k", "256m", RESTART, "Unanswered bytes before intake rests.") \
     X(redis_connect_timeout,       "redis.connect_timeout",      DURATION, "2s",                "100ms", "1m", RESTART, "Deadline of one attempt to connect.") \
     X(redis_stall_timeout,         "redis.stall_timeout",        DURATION, "5s",                "100ms", "10m", RESTART, "The oldest command unanswered for this long ends the connection.") \
     X(redis_backoff_max,           "redis.backoff_max",          DURATION, "5s",                "100ms", "5m", RESTART, "Longest wait between attempts to connect; jitter is added.") \
-    X(redis_key_prefix,            "redis.key_prefix",           STRING,   "bk:v1",             "",    "",     RESTART, "What every key starts with.") \
+    X(redis_key_prefix,            "redis.key_prefix",           STRING,   "bk:v1",             "1",   "",     RESTART, "What every key starts with.") \
     X(state_bytes_max,             "state.bytes_max",            BYTES,    "4g",                "16m", "1t",   RESTART, "Memory of all state together; beyond it the coldest is evicted and counted.") \
+    X(state_shards_max,            "state.shards_max",           COUNT,    "16",                "1",   "1024", RESTART, "Partitions that the subjects' half of state.bytes_max is divided among.") \
     X(state_items_max,             "state.items_max",            COUNT,    "1m",                "16",  "64m",  RESTART, "Distinct items; later ones are counted and not remembered.") \
     X(state_dedup_events,          "state.dedup_events",         COUNT,    "1048576",           "1024", "64m", RESTART, "Event ids remembered per partition; a power of two.") \
-    X(state_pair_partners_max,     "state.pair_partners_max",    COUNT,    "256",               "16",  "64k",  RESTART, "Partners kept per item and kind of pair; the weakest quarter makes room.") \
+    X(state_pair_partners_max,     "state.pair_partners_max",    COUNT,    "384",               "16",  "64k",  RESTART, "Partners kept per item and kind of pair; the weakest quarter makes room.") \
     X(state_receipt_lines_max,     "state.receipt_lines_max",    COUNT,    "64",                "2",   "2000", RESTART, "Distinct lines of a receipt that make pairs.") \
     X(state_postings_max,          "state.postings_max",         COUNT,    "200",               "0",   "5000", RESTART, "Most recent sessions posted per item.") \
     X(state_pair_epoch,            "state.pair_epoch",           DURATION, "7d",                "1h",  "365d", RESTART, "Length of an epoch of pair counts.") \
@@ -57,7 +63,7 @@ extern "C" {
     X(lists_item_interval,         "lists.item_interval",        DURATION, "1s",                "0s",  "1h",   RELOAD,  "An item's own lists are written at most once in this time.") \
     X(lists_updates_channel,       "lists.updates_channel",      BOOL,     "false",             "",    "",     RESTART, "Announce refreshed keys on the channel <prefix>:updates.") \
     X(privacy_distinct_min,        "privacy.distinct_min",       COUNT,    "1",                 "1",   "16",   RESTART, "Distinct shoppers behind a pair before it may show on an item's public list.") \
-    X(control_socket,              "control.socket",             STRING,   "/tmp/basketry.sock","",    "",     RESTART, "Unix socket of top, inspect, status and verify.") \
+    X(control_socket,              "control.socket",             STRING,   "/tmp/basketry.sock", "1",  "",     RESTART, "Unix socket of top, inspect, status and verify.") \
     X(log_level,                   "log.level",                  CHOICE,   "info",              "",    "debug|info|warn|error|off", RELOAD, "Lines below this level are not written.")
 /* clang-format on */
 
@@ -71,13 +77,13 @@ enum bk_config_type {
     BK_CONFIG_CHOICE
 };
 
-#define BK_CONFIG_FIELD_STRING(field) char field[256];
-#define BK_CONFIG_FIELD_COUNT(field) int64_t field;
-#define BK_CONFIG_FIELD_BYTES(field) int64_t field;
+#define BK_CONFIG_FIELD_STRING(field)   char field[256];
+#define BK_CONFIG_FIELD_COUNT(field)    int64_t field;
+#define BK_CONFIG_FIELD_BYTES(field)    int64_t field;
 #define BK_CONFIG_FIELD_DURATION(field) int64_t field;
-#define BK_CONFIG_FIELD_REAL(field) double field;
-#define BK_CONFIG_FIELD_BOOL(field) bool field;
-#define BK_CONFIG_FIELD_CHOICE(field) int64_t field;
+#define BK_CONFIG_FIELD_REAL(field)     double field;
+#define BK_CONFIG_FIELD_BOOL(field)     bool field;
+#define BK_CONFIG_FIELD_CHOICE(field)   int64_t field;
 
 enum { BK_CONFIG_PROPERTIES_MAX = 128 };
 
@@ -85,28 +91,58 @@ struct bk_config {
 #define X(field, name, type, def, min, max, reload, help) BK_CONFIG_FIELD_##type(field)
     BK_CONFIG_TABLE(X)
 #undef X
-    /* [kafka.consumer], [kafka.producer] and dotted keys of [kafka]: name, value, ..., NULL. Owned by the config. */
+    /* [kafka.consumer], [kafka.producer] and dotted keys of [kafka]: name, value, ..., NULL. Owned
+     * by the config. */
     const char *consumer_properties[2 * BK_CONFIG_PROPERTIES_MAX + 1];
     const char *producer_properties[2 * BK_CONFIG_PROPERTIES_MAX + 1];
 };
 
 /** A configuration of defaults; NULL when out of memory. */
 struct bk_config *bk_config_create(void);
+/** Secrets are overwritten before they are freed; sets *cfg to NULL. */
 void bk_config_destroy(struct bk_config **cfg);
 
-/** Read an INI file over what is there. 0, BK_EIO, or BK_EINVAL with a reason that names file, line, section and key, and the nearest
- *  known key where one is misspelt. Properties that would break a promise (enable.auto.commit, auto.offset.reset, ...) are refused by name. */
+/** Read an INI file over what is there. 0, BK_EIO, BK_ENOENT, or BK_EINVAL with a reason that names
+ * file, line, section and key, and the nearest known key where one is misspelt. Properties that
+ * would break a promise (enable.auto.commit, auto.offset.reset, ...) are refused by name. The later
+ * line stands. After an error the configuration holds some of the file: destroy it. Errors never
+ * repeat a secret. */
 BK_MUST_CHECK int bk_config_read(struct bk_config *cfg, const char *path, struct bk_reason *reason);
-/** Apply BASKETRY_<SECTION>__<KEY> of the environment (and nothing else of it). */
+/** The same from memory; `name` stands for the file in messages. */
+BK_MUST_CHECK int bk_config_read_text(struct bk_config *cfg, const char *name, bk_str_t text,
+                                      struct bk_reason *reason);
+/** Apply BASKETRY_<SECTION>__<KEY> of the environment (and nothing else of it). librdkafka's
+ * properties take `_` for `.`: BASKETRY_KAFKA__SECURITY_PROTOCOL,
+ * BASKETRY_KAFKA_CONSUMER__FETCH_MIN_BYTES. */
 BK_MUST_CHECK int bk_config_read_environment(struct bk_config *cfg, struct bk_reason *reason);
 /** Apply one "section.key=value" (the argument of -X). */
-BK_MUST_CHECK int bk_config_set(struct bk_config *cfg, const char *assignment, struct bk_reason *reason);
+BK_MUST_CHECK int bk_config_set(struct bk_config *cfg, const char *assignment,
+                                struct bk_reason *reason);
+/** Copy the keys marked RELOAD from `fresh`; append the names of RESTART keys that differ to
+ * `waiting` (one a line), which change nothing before the next start. Returns how many took effect.
+ * Properties of librdkafka count as one RESTART key each list. */
+int bk_config_reload(struct bk_config *cfg, const struct bk_config *fresh, struct bk_buf *waiting);
 
-/** The configuration as an INI file with every value spelt out; secrets are masked. */
+/** Read a secret's file: its first line without the line end, into `out` (NUL-terminated). 0 or a
+ * code with a reason that names the path. */
+BK_MUST_CHECK int bk_config_secret(const char *path, char *out, size_t cap,
+                                   struct bk_reason *reason);
+/** Append `url` with what stands before its `@` replaced by BK_CONFIG_MASK: how every log line and
+ * answer shows a URL. */
+void bk_config_mask_url(struct bk_buf *out, const char *url);
+/** What stands for a secret; reading it back is refused by name, so a dump's mask never becomes a
+ * password. */
+#define BK_CONFIG_MASK "********"
+
+/** The configuration as an INI file with every value spelt out; secrets are masked. Read again it
+ * gives the same configuration (secrets apart, which must be put back first: reading the mask is an
+ * error). */
 void bk_config_dump(const struct bk_config *cfg, struct bk_buf *out);
 /** The reference as Markdown: one row a key. src/config/CONFIGURATION.md is exactly this. */
 void bk_config_reference(struct bk_buf *out);
-/** A 64-bit digest of everything that shapes state (so that a checkpoint can refuse another shape). */
+/** A 64-bit digest of everything that shapes state (state.*, session.*, cart.*, history.*,
+ * consent.*, time.*), so that a checkpoint can refuse another shape. Equal values give equal
+ * digests however they were spelt. */
 uint64_t bk_config_digest(const struct bk_config *cfg);
 
 #ifdef __cplusplus
