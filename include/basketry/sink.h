@@ -45,6 +45,8 @@ enum bk_outcome {
 };
 const char *bk_outcome_label(enum bk_outcome outcome);
 bool bk_outcome_retry(enum bk_outcome outcome);
+/** The class of an error reply, read from its first word; `text` without the leading '-'. Never STORED. */
+enum bk_outcome bk_outcome_from_error(bk_str_t text);
 
 /** What a sink tells its owner; loop thread, never from inside submit. */
 struct bk_sink_events {
