@@ -50,6 +50,7 @@ struct bk_source_status {
     int64_t lag_records;  /* records between what was delivered and the broker's end; -1: not known      */
     uint32_t assigned;    /* partitions                                                                  */
     uint64_t errors;      /* errors reported by the library so far                                       */
+    uint64_t offset_resets; /* times a partition started again from its beginning: its offset was gone   */
 };
 
 struct bk_source;
@@ -57,7 +58,9 @@ struct bk_source_ops {
     /** Hand over at most `max` records by callback; returns how many. Fewer than `max` does not mean that nothing is left:
      *  the source wakes again when there is. Never blocks. */
     size_t (*pull)(struct bk_source *source, size_t max);
-    /** A long stall (outage): keep the session with the broker alive, deliver nothing until resumed. Idempotent. */
+    /** A long stall (outage): keep the session with the broker alive, deliver nothing until resumed. Idempotent. Go on
+     *  answering `wake` with pull: it delivers no record then, but lets rebalances through. For a stall of seconds just
+     *  do not pull: pausing drops what was prefetched. */
     void (*pause)(struct bk_source *source, bool paused);
     void (*status)(struct bk_source *source, struct bk_source_status *out);
     /** Leave the group and release everything, asynchronously; `closed` comes once, from the loop, within a deadline of 10 s.

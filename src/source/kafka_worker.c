@@ -1,0 +1,235 @@
+/* kafka_worker.c -- the questions that librdkafka answers only by blocking, asked from a thread.
+ *
+ * THE IDEA
+ *   Metadata, watermarks and the destruction of a handle may each take seconds, and the loop may
+ * not wait for one of them. So one thread takes questions from a list, asks them one after the
+ * other, puts the answers into a second list and rings the loop's eventfd, the same bell librdkafka
+ * rings. No libuv handle is touched from here, and libuv's own pool, which resolves names for
+ * others, stays free. INVARIANTS I1 every question becomes an answer, also when it failed (`err` is
+ * set): trying again is the asker's. I2 no single call into librdkafka takes longer than
+ * CALL_MS_MAX, but for destroy. COST One thread, asleep nearly always.
+ */
+#include "kafka_internal.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+enum { CALL_MS_MAX = 1000 };
+
+struct kafka_worker {
+    pthread_t thread;
+    pthread_mutex_t lock;
+    pthread_cond_t asked;
+    int bell_fd;
+    bool stop;
+    bool hurry;
+    struct kafka_question *questions, *answers; /* oldest first */
+};
+
+struct kafka_question *bk__kafka_question(enum kafka_ask ask, rd_kafka_t *rk, size_t spans_count)
+{
+    struct kafka_question *q = calloc(1, sizeof *q + spans_count * sizeof q->spans[0]);
+    BK_ASSERT(q);
+    q->ask = ask;
+    q->rk = rk;
+    q->spans_count = spans_count;
+    return q;
+}
+
+static void list_append(struct kafka_question **list, struct kafka_question *q)
+{
+    while (*list) list = &(*list)->next;
+    q->next = NULL;
+    *list = q;
+}
+
+static struct kafka_question *list_take(struct kafka_question **list)
+{
+    struct kafka_question *q = *list;
+    if (q) *list = q->next;
+    return q;
+}
+
+static void note_error(struct kafka_question *q, rd_kafka_resp_err_t err, const char *topic)
+{
+    if (q->err) return;
+    q->err = err;
+    snprintf(q->err_topic, sizeof q->err_topic, "%s", topic);
+}
+
+static bool in_a_hurry(struct kafka_worker *worker)
+{
+    pthread_mutex_lock(&worker->lock);
+    bool hurry = worker->hurry;
+    pthread_mutex_unlock(&worker->lock);
+    return hurry;
+}
+
+/* ---- the questions
+ * --------------------------------------------------------------------------------
+ */
+
+static void ask_topic(struct kafka_question *q, enum bk_topic topic)
+{
+    const char *name = q->topics[topic];
+    const struct rd_kafka_metadata *md = NULL;
+    rd_kafka_topic_t *rkt = rd_kafka_topic_new(q->rk, name, NULL);
+    rd_kafka_resp_err_t err =
+        rkt ? rd_kafka_metadata(q->rk, 0, rkt, &md, CALL_MS_MAX) : rd_kafka_last_error();
+    if (!err && md->topic_cnt == 1) {
+        err = md->topics[0].err;
+        q->partitions[topic] = md->topics[0].partition_cnt;
+    }
+    if (!err && q->partitions[topic] == 0) err = RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART;
+    if (err) {
+        q->partitions[topic] = 0;
+        note_error(q, err, name);
+    }
+    if (md) rd_kafka_metadata_destroy(md);
+    if (rkt) rd_kafka_topic_destroy(rkt);
+}
+
+static void ask_topics(struct kafka_worker *worker, struct kafka_question *q)
+{
+    for (int topic = 0; topic < BK_TOPIC_COUNT && !in_a_hurry(worker); topic++)
+        if (q->topics[topic]) ask_topic(q, (enum bk_topic)topic);
+}
+
+static void ask_ends(struct kafka_worker *worker, struct kafka_question *q)
+{
+    for (size_t i = 0; i < q->spans_count; i++) {
+        struct kafka_span *span = &q->spans[i];
+        const char *name = q->topics[span->topic];
+        rd_kafka_resp_err_t err = RD_KAFKA_RESP_ERR__TIMED_OUT;
+        span->low = span->high = -1;
+        if (!in_a_hurry(worker))
+            err = rd_kafka_query_watermark_offsets(q->rk, name, span->partition, &span->low,
+                                                   &span->high, CALL_MS_MAX);
+        if (err) {
+            span->high = -1;
+            note_error(q, err, name);
+        }
+    }
+}
+
+/* ---- the thread
+ * -----------------------------------------------------------------------------------
+ */
+
+static void ring(int bell_fd)
+{
+    uint64_t one = 1;
+    ssize_t ignored = write(bell_fd, &one, sizeof one); /* EAGAIN: it is ringing already */
+    (void)ignored;
+}
+
+static void work_on(struct kafka_worker *worker, struct kafka_question *q)
+{
+    switch (q->ask) {
+    case KAFKA_ASK_TOPICS:
+        ask_topics(worker, q);
+        break;
+    case KAFKA_ASK_ENDS:
+        ask_ends(worker, q);
+        break;
+    case KAFKA_ASK_DESTROY:
+        rd_kafka_destroy_flags(q->rk, q->destroy_flags);
+        break;
+    }
+}
+
+static void *worker_main(void *arg)
+{
+    struct kafka_worker *worker = arg;
+    pthread_mutex_lock(&worker->lock);
+    while (!worker->stop) {
+        struct kafka_question *q = list_take(&worker->questions);
+        if (!q) {
+            pthread_cond_wait(&worker->asked, &worker->lock);
+            continue;
+        }
+        pthread_mutex_unlock(&worker->lock);
+        work_on(worker, q);
+        pthread_mutex_lock(&worker->lock);
+        list_append(&worker->answers, q);
+        ring(worker->bell_fd);
+    }
+    pthread_mutex_unlock(&worker->lock);
+    return NULL;
+}
+
+/** Signals are the loop's: the new thread takes none. */
+static int start_thread(struct kafka_worker *worker)
+{
+    sigset_t all, before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    int rc = pthread_create(&worker->thread, NULL, worker_main, worker);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    return rc;
+}
+
+struct kafka_worker *bk__kafka_worker_start(int bell_fd)
+{
+    struct kafka_worker *worker = calloc(1, sizeof *worker);
+    if (!worker) return NULL;
+    worker->bell_fd = bell_fd;
+    pthread_mutex_init(&worker->lock, NULL);
+    pthread_cond_init(&worker->asked, NULL);
+    if (start_thread(worker) != 0) {
+        free(worker);
+        return NULL;
+    }
+    return worker;
+}
+
+void bk__kafka_worker_ask(struct kafka_worker *worker, struct kafka_question *question)
+{
+    pthread_mutex_lock(&worker->lock);
+    list_append(&worker->questions, question);
+    pthread_cond_signal(&worker->asked);
+    pthread_mutex_unlock(&worker->lock);
+}
+
+struct kafka_question *bk__kafka_worker_answer(struct kafka_worker *worker)
+{
+    pthread_mutex_lock(&worker->lock);
+    struct kafka_question *q = list_take(&worker->answers);
+    pthread_mutex_unlock(&worker->lock);
+    return q;
+}
+
+static void free_list(struct kafka_question **list)
+{
+    struct kafka_question *q;
+    while ((q = list_take(list))) free(q);
+}
+
+void bk__kafka_worker_hurry(struct kafka_worker *worker)
+{
+    pthread_mutex_lock(&worker->lock);
+    worker->hurry = true;
+    free_list(&worker->questions);
+    pthread_mutex_unlock(&worker->lock);
+}
+
+void bk__kafka_worker_stop(struct kafka_worker **worker_at)
+{
+    struct kafka_worker *worker = *worker_at;
+    if (!worker) return;
+    pthread_mutex_lock(&worker->lock);
+    worker->stop = true;
+    pthread_cond_signal(&worker->asked);
+    pthread_mutex_unlock(&worker->lock);
+    pthread_join(worker->thread, NULL);
+    free_list(&worker->questions);
+    free_list(&worker->answers);
+    pthread_mutex_destroy(&worker->lock);
+    pthread_cond_destroy(&worker->asked);
+    free(worker);
+    *worker_at = NULL;
+}
