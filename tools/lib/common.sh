@@ -52,8 +52,8 @@ show_tail() {
 }
 
 # with_lock FILE CMD...: run CMD alone among all who use FILE; waits its turn. Several trees, or
-# several people in one tree, may ask for the same cache at the same moment. CMD runs in a subshell
-# and inherits no lock: a daemon it leaves behind would hold it for ever.
+# several people in one tree, may ask for the same cache at the same moment. What CMD starts does not
+# inherit the lock: a daemon left behind (by a package's installation, say) would hold it for ever.
 with_lock() {
     local file=$1
     shift
@@ -61,7 +61,7 @@ with_lock() {
     (
         exec 9>"$file"
         flock 9
-        "$@"
+        "$@" 9>&-
     )
 }
 
