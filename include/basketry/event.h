@@ -25,8 +25,12 @@ enum {
     BK_TEXT_BYTES_MAX = 1024,     /* names, queries, reviews; longer is a verdict                    */
     BK_LINES_MAX = 2000,          /* lines of one purchase, items of one cart or list                */
     BK_QUANTITY_MAX = 1000000,
+    BK_COUNT_MAX = 1000000000,    /* units on hand, search results                                   */
     BK_FACT_VALUES_MAX = 64,      /* entries of any list or map inside a fact or a context           */
+    BK_EMBEDDING_MAX = 1024,      /* numbers of a product's vector                                   */
 };
+#define BK_MONEY_MINOR_MAX INT64_C(1000000000000)  /* any amount, minor units; loyalty points too      */
+#define BK_TIME_MS_MAX INT64_C(253402300799999)    /* the last millisecond of the year 9999            */
 
 /*       enum                    Avro record name   applies to            */
 #define BK_EVENT_KIND_TABLE(X)                                                                     \
@@ -60,6 +64,9 @@ enum bk_consent { BK_CONSENT_UNKNOWN, BK_CONSENT_NONE, BK_CONSENT_SESSION, BK_CO
 enum bk_cart_op { BK_CART_ADD, BK_CART_REMOVE, BK_CART_CLEAR, BK_CART_SET };
 enum bk_wish_op { BK_WISH_ADD, BK_WISH_REMOVE };
 
+/** Which list of its record a line comes from; only SubjectMerged has two. */
+enum bk_line_role { BK_LINE_PLAIN, BK_LINE_VIEWED, BK_LINE_CART };
+
 /** One item of an event: a viewed item (one line), a cart's or a purchase's lines, a shown list's items. */
 struct bk_line {
     bk_str_t item;
@@ -68,14 +75,15 @@ struct bk_line {
     int64_t quantity;         /* 1 unless said                                                      */
     int64_t unit_price_minor; /* nullable                                                           */
     int64_t discount_minor;   /* nullable; purchase lines                                           */
+    enum bk_line_role role;   /* SubjectMerged: viewed or cart; plain everywhere else               */
 };
 
 struct bk_event {
     enum bk_event_kind kind;
     bk_str_t event_id;   /* UUID text                                                               */
-    int64_t event_time_ms;
+    int64_t event_time_ms; /* facts: updated_time, 0 when it was not said                           */
     bk_str_t visitor;
-    bk_str_t customer;   /* nullable; when set the subject is c:<customer>, else v:<visitor>        */
+    bk_str_t customer;   /* nullable; when set the subject is c:<customer>, else v:<visitor> (see bk_event_subject) */
     bk_str_t session;    /* nullable                                                                */
     int64_t consent;     /* enum bk_consent                                                         */
     bk_str_t rec_token;  /* nullable: the list that led here                                        */
@@ -93,20 +101,25 @@ struct bk_event {
     bk_str_t brand;      /* Product                                                                 */
     bk_str_t image;      /* Product                                                                 */
     bk_str_t variant_group; /* Product                                                              */
-    int64_t available;   /* Stock: units on hand, 0 = out                                           */
+    int64_t available;   /* Stock: units on hand, 0 = out; BK_NULL_I64 for every other kind         */
     bool tombstone;      /* a fact's null value: erase what the key names                           */
 
     uint32_t line_count;
     struct bk_line *lines; /* line_count of at most BK_LINES_MAX, storage of the decoder             */
 };
 
-/** Set every field to its default: empty, null or one. Keeps `lines`. */
+/** Set every field to its default: empty, null or one. Keeps `lines`; the kind becomes the first. */
 void bk_event_reset(struct bk_event *ev);
+
+/** Set a line to its default: no item, quantity one, the rest null. */
+void bk_line_reset(struct bk_line *line);
 
 /** The record's Avro name of a kind; "?" for anything else. */
 const char *bk_event_kind_name(enum bk_event_kind kind);
 
-/** Write `c:<customer>` or `v:<visitor>` into `out` (BK_SUBJECT_BYTES_MAX bytes); returns its length. */
+/** Write the subject into `out` (BK_SUBJECT_BYTES_MAX bytes); returns its length. It is `c:<customer>` when the
+ *  customer is known, else `v:<visitor>`; Identified belongs to the visitor although it names both. The ids must be within
+ *  BK_ID_BYTES_MAX, which the decoder sees to. */
 uint32_t bk_event_subject(const struct bk_event *ev, char *out);
 
 #ifdef __cplusplus

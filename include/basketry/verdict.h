@@ -45,9 +45,10 @@ enum bk_verdict_code {
 
 struct bk_verdict {
     enum bk_verdict_code code;
-    const char *field; /* static text such as "lines.item_id"; "" when the record as a whole is meant */
+    const char *field; /* such as "lines.item_id"; "" when the record as a whole is meant; lives as long as the decoder */
 };
 
+/** The metric label of a verdict, and what it means; "?" for anything that is not one. */
 const char *bk_verdict_label(enum bk_verdict_code code);
 const char *bk_verdict_text(enum bk_verdict_code code);
 
