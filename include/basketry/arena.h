@@ -1,16 +1,17 @@
 /* arena.h -- flat memory that can be written to disk as it is.
  *
  * THE IDEA
- *   An arena is one reserved range of addresses that fills from its start. What lives in it is named by a bk_ref_t, the
- *   offset in units of 16 bytes, never by a pointer, so the range's bytes are the checkpoint and a restart maps them back. All
- *   bookkeeping (fill mark, free lists, the owner's root) stands in the range's own first bytes.
- * WRITING
- *   Every change goes through bk_arena_write, which marks the touched 4 KiB pages. That is where a checkpoint will copy a page
+ *   An arena is one reserved range of addresses that fills from its start. What lives in it is
+ * named by a bk_ref_t, the offset in units of 16 bytes, never by a pointer, so the range's bytes
+ * are the checkpoint and a restart maps them back. All bookkeeping (fill mark, free lists, the
+ * owner's root) stands in the range's own first bytes. WRITING Every change goes through
+ * bk_arena_write, which marks the touched 4 KiB pages. That is where a checkpoint will copy a page
  *   before its first change; reading is a plain load.
  * ALLOCATION
- *   Size classes, four per doubling (at most 25 % waste), each with a free list; a block is zeroed when it is freed (erasure is real),
- *   so a block that is handed out is all zeroes. No coalescing: rows grow by doubling, and what they leave is the next row's block.
- * THREADS  none: the loop thread owns every arena. No clock, no stdio; mmap at create is the one system call.
+ *   Size classes, four per doubling (at most 25 % waste), each with a free list; a block is zeroed
+ * when it is freed (erasure is real), so a block that is handed out is all zeroes. No coalescing:
+ * rows grow by doubling, and what they leave is the next row's block. THREADS  none: the loop
+ * thread owns every arena. No clock, no stdio; mmap at create is the one system call.
  */
 #ifndef BASKETRY_ARENA_H
 #define BASKETRY_ARENA_H
@@ -34,17 +35,17 @@ enum {
 /** Stands at offset 0 of the range. Exact-width: it is part of the bytes on disk. */
 struct bk_arena_root {
     uint64_t magic;
-    uint64_t used;        /* bytes handed out so far, this struct included: the fill mark                */
-    uint64_t live;        /* bytes of blocks that are allocated now                                      */
-    uint64_t owner[4];    /* for the owner: where its own structure starts                               */
+    uint64_t used; /* bytes handed out so far, this struct included: the fill mark                */
+    uint64_t live; /* bytes of blocks that are allocated now                                      */
+    uint64_t owner[4]; /* for the owner: where its own structure starts */
     uint32_t free_head[BK_ARENA_CLASSES];
     uint32_t pad[2];
 };
 
 struct bk_arena {
-    uint8_t *base;   /* the range; constant from create to destroy                                      */
-    uint8_t *mark;   /* one byte a page: not 0 = written since the marks were last cleared              */
-    uint64_t limit;  /* bytes the fill mark may reach                                                   */
+    uint8_t *base;  /* the range; constant from create to destroy  */
+    uint8_t *mark;  /* one byte a page: not 0 = written since the marks were last cleared  */
+    uint64_t limit; /* bytes the fill mark may reach */
     uint64_t reserved;
 };
 
@@ -88,12 +89,15 @@ static inline void *bk_arena_write(struct bk_arena *arena, bk_ref_t ref, size_t 
     return bk_arena_touch(arena, (uint64_t)ref * BK_ARENA_UNIT, len);
 }
 
-/* ---- table: records of one size, numbered from 1, that never move -------------------------------------------------- */
+/* ---- table: records of one size, numbered from 1, that never move
+ * -------------------------------------------------- */
 
-/** An arena used as an array: record i stands at i * size (record 0 holds the arena's root and is nobody). */
+/** An arena used as an array: record i stands at i * size (record 0 holds the arena's root and is
+ * nobody). */
 struct bk_table {
     struct bk_arena arena;
-    uint32_t record_bytes; /* a multiple of 16, at least sizeof(struct bk_arena_root) is skipped as a whole */
+    uint32_t record_bytes; /* a multiple of 16, at least sizeof(struct bk_arena_root) is skipped as
+                              a whole */
     uint32_t first_bytes;  /* where record 1 starts */
 };
 
@@ -101,12 +105,14 @@ BK_MUST_CHECK int bk_table_init(struct bk_table *table, uint32_t record_bytes, u
 void bk_table_deinit(struct bk_table *table);
 /** A fresh zeroed record's number, reusing freed ones last-in first-out, or 0 at the limit. */
 uint32_t bk_table_add(struct bk_table *table);
-/** Zero the record and keep its number for reuse. The record's first 4 bytes hold the free list meanwhile. */
+/** Zero the record and keep its number for reuse. The record's first 4 bytes hold the free list
+ * meanwhile. */
 void bk_table_remove(struct bk_table *table, uint32_t number);
 /** Numbers handed out so far, freed ones included: valid numbers are 1..bk_table_top. */
 static inline uint32_t bk_table_top(const struct bk_table *table)
 {
-    return (uint32_t)((bk_arena_root(&table->arena)->used - table->first_bytes) / table->record_bytes);
+    return (uint32_t)((bk_arena_root(&table->arena)->used - table->first_bytes) /
+                      table->record_bytes);
 }
 static inline const void *bk_table_read(const struct bk_table *table, uint32_t number)
 {
@@ -114,20 +120,23 @@ static inline const void *bk_table_read(const struct bk_table *table, uint32_t n
 }
 static inline void *bk_table_write(struct bk_table *table, uint32_t number)
 {
-    return bk_arena_touch(&table->arena, table->first_bytes + (uint64_t)(number - 1) * table->record_bytes,
+    return bk_arena_touch(&table->arena,
+                          table->first_bytes + (uint64_t)(number - 1) * table->record_bytes,
                           table->record_bytes);
 }
 
-/* ---- map: a small hash table inside an arena, keyed by a 32-bit handle --------------------------------------------- */
+/* ---- map: a small hash table inside an arena, keyed by a 32-bit handle
+ * --------------------------------------------- */
 
-/** Entries are `entry_bytes` long (a multiple of 4) and start with their key (never 0). Open addressing, linear probing,
- *  at most 3/4 full, deletion shifts back: no tombstones. The empty map is ref 0. */
+/** Entries are `entry_bytes` long (a multiple of 4) and start with their key (never 0). Open
+ * addressing, linear probing, at most 3/4 full, deletion shifts back: no tombstones. The empty map
+ * is ref 0. */
 struct bk_map_head {
     uint32_t count;
     uint16_t entry_bytes;
     uint8_t slots_log2;
-    uint8_t flags;       /* the owner's */
-    uint32_t aux[2];     /* the owner's */
+    uint8_t flags;   /* the owner's */
+    uint32_t aux[2]; /* the owner's */
 };
 
 static inline const struct bk_map_head *bk_map_head(const struct bk_arena *arena, bk_ref_t map)
@@ -140,14 +149,17 @@ static inline uint32_t bk_map_count(const struct bk_arena *arena, bk_ref_t map)
 }
 /** The entry, or NULL. Valid until the map changes. */
 const void *bk_map_find(const struct bk_arena *arena, bk_ref_t map, uint32_t key);
-/** The entry to write to, created zeroed (but for its key) when missing; NULL when the arena's limit stops growth. `*map` may change. */
-void *bk_map_put(struct bk_arena *arena, bk_ref_t *map, uint32_t entry_bytes, uint32_t key, bool *added);
+/** The entry to write to, created zeroed (but for its key) when missing; NULL when the arena's
+ * limit stops growth. `*map` may change. */
+void *bk_map_put(struct bk_arena *arena, bk_ref_t *map, uint32_t entry_bytes, uint32_t key,
+                 bool *added);
 /** The entry to write to, or NULL. */
 void *bk_map_edit(struct bk_arena *arena, bk_ref_t map, uint32_t key);
 bool bk_map_remove(struct bk_arena *arena, bk_ref_t map, uint32_t key);
 /** Free the whole map; `*map` becomes 0. */
 void bk_map_drop(struct bk_arena *arena, bk_ref_t *map);
-/** Walk: `for (uint32_t at = 0; (entry = bk_map_next(arena, map, &at)) != NULL;)`. The order is that of the slots: use it for nothing that shows. */
+/** Walk: `for (uint32_t at = 0; (entry = bk_map_next(arena, map, &at)) != NULL;)`. The order is
+ * that of the slots: use it for nothing that shows. */
 static inline const void *bk_map_next(const struct bk_arena *arena, bk_ref_t map, uint32_t *at)
 {
     if (!map) return NULL;
@@ -165,19 +177,22 @@ static inline const void *bk_map_next(const struct bk_arena *arena, bk_ref_t map
 /** Bytes the map takes; 0 for the empty map. */
 size_t bk_map_bytes(const struct bk_arena *arena, bk_ref_t map);
 
-/* ---- index: id bytes -> number, by linear hashing ------------------------------------------------------------------- */
+/* ---- index: id bytes -> number, by linear hashing
+ * ------------------------------------------------------------------- */
 
-/** Bucket heads in an arena of their own; the chains run through the indexed records, which keep a hash and a `next`. One bucket
- *  is split for each record added, so no insertion ever rehashes the whole (Litwin 1980). */
+/** Bucket heads in an arena of their own; the chains run through the indexed records, which keep a
+ * hash and a `next`. One bucket is split for each record added, so no insertion ever rehashes the
+ * whole (Litwin 1980). */
 struct bk_index {
-    struct bk_arena heads; /* u32 each, from the arena's first free byte on                              */
+    struct bk_arena heads; /* u32 each, from the arena's first free byte on */
     /** Where record `number` keeps its chain: two u32, hash then next. */
     uint32_t *(*link)(void *arg, uint32_t number, bool write);
     void *arg;
 };
 
 BK_MUST_CHECK int bk_index_init(struct bk_index *index, uint64_t limit,
-                                uint32_t *(*link)(void *arg, uint32_t number, bool write), void *arg);
+                                uint32_t *(*link)(void *arg, uint32_t number, bool write),
+                                void *arg);
 void bk_index_deinit(struct bk_index *index);
 /** First record of the hash's chain, 0 when none; go on with link(...)[1]. */
 uint32_t bk_index_first(const struct bk_index *index, uint32_t hash);

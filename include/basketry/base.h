@@ -32,11 +32,11 @@ typedef struct bk_mono_ms {
     int64_t ms;
 } bk_mono_ms_t;
 
-#define BK_MUST_CHECK __attribute__((warn_unused_result))
+#define BK_MUST_CHECK        __attribute__((warn_unused_result))
 #define BK_PRINTF(at, first) __attribute__((format(printf, at, first)))
-#define BK_LIKELY(x) __builtin_expect(!!(x), 1)
-#define BK_UNLIKELY(x) __builtin_expect(!!(x), 0)
-#define BK_COUNTOF(array) (sizeof(array) / sizeof((array)[0]))
+#define BK_LIKELY(x)         __builtin_expect(!!(x), 1)
+#define BK_UNLIKELY(x)       __builtin_expect(!!(x), 0)
+#define BK_COUNTOF(array)    (sizeof(array) / sizeof((array)[0]))
 
 /** A bug in Basketry itself: say where and abort, in release builds too. */
 #define BK_ASSERT(cond)                                                                            \

@@ -1,8 +1,8 @@
 /* buf.h -- a growable run of bytes for building text outside the hot path.
  *
  * The hot path renders into fixed scratch (publish/encode.c); everything else -- control answers,
- * help, reports -- appends here. Growth failure is sticky: appends become no-ops and `failed` says so,
- * which the one consumer checks at the end.
+ * help, reports -- appends here. Growth failure is sticky: appends become no-ops and `failed` says
+ * so, which the one consumer checks at the end.
  */
 #ifndef BASKETRY_BUF_H
 #define BASKETRY_BUF_H
@@ -14,10 +14,10 @@ extern "C" {
 #endif
 
 struct bk_buf {
-    char *p;      /* heap, owned by the buffer; NUL-terminated after every append */
+    char *p; /* heap, owned by the buffer; NUL-terminated after every append */
     size_t len;
     size_t cap;
-    bool failed;  /* an append did not fit into memory; what is here is incomplete */
+    bool failed; /* an append did not fit into memory; what is here is incomplete */
 };
 
 /** An empty buffer holds no memory: `struct bk_buf b = {0}` is ready for use. */

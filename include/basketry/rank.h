@@ -2,9 +2,10 @@
  *
  *   candidates ─► features (a table of scorers) ─► hard rules ─► top N with reasons
  *
- * bk_rank reads an engine's state and a clock that is handed to it; it keeps nothing between calls but scratch memory. The scorers are a
- * table {name, normalisation, reason, tag, function}; a context is a row of weights over them. Adding a scorer is adding a row.
- * Equal scores rank by popularity, then by item id, so the same state gives the same list whatever the handles are.
+ * bk_rank reads an engine's state and a clock that is handed to it; it keeps nothing between calls
+ * but scratch memory. The scorers are a table {name, normalisation, reason, tag, function}; a
+ * context is a row of weights over them. Adding a scorer is adding a row. Equal scores rank by
+ * popularity, then by item id, so the same state gives the same list whatever the handles are.
  */
 #ifndef BASKETRY_RANK_H
 #define BASKETRY_RANK_H
@@ -17,27 +18,30 @@ extern "C" {
 
 enum { BK_LIST_MAX = 20 };
 
-/*       enum                   name                 tag                    reason                                    */
+/*       enum                   name                 tag                    reason */
 #define BK_SCORER_TABLE(X)                                                                         \
-    X(BK_SCORER_NEXT,           "viewed_next",       "similar_to_viewed",   "viewed next by other shoppers")          \
-    X(BK_SCORER_VIEWED,         "viewed_together",   "similar_to_viewed",   "viewed together with what you looked at") \
-    X(BK_SCORER_REPEAT,         "seen_again",        "similar_to_viewed",   "you looked at it")                       \
-    X(BK_SCORER_BOUGHT,         "bought_together",   "bought_together",     "often bought together")                  \
-    X(BK_SCORER_VIEW_BUY,       "viewed_then_bought","bought_together",     "bought by shoppers who viewed the same") \
-    X(BK_SCORER_BUY_AGAIN,      "buy_again",         "buy_again",           "you buy it regularly")                   \
-    X(BK_SCORER_POPULAR,        "popular",           "popular",             "popular now")
+    X(BK_SCORER_NEXT, "viewed_next", "similar_to_viewed", "viewed next by other shoppers")         \
+    X(BK_SCORER_VIEWED, "viewed_together", "similar_to_viewed",                                    \
+      "viewed together with what you looked at")                                                   \
+    X(BK_SCORER_REPEAT, "seen_again", "similar_to_viewed", "you looked at it")                     \
+    X(BK_SCORER_BOUGHT, "bought_together", "bought_together", "often bought together")             \
+    X(BK_SCORER_VIEW_BUY, "viewed_then_bought", "bought_together",                                 \
+      "bought by shoppers who viewed the same")                                                    \
+    X(BK_SCORER_BUY_AGAIN, "buy_again", "buy_again", "you buy it regularly")                       \
+    X(BK_SCORER_POPULAR, "popular", "popular", "popular now")
 
 enum bk_scorer {
 #define X(name, label, tag, reason) name,
     BK_SCORER_TABLE(X)
 #undef X
-    BK_SCORER_COUNT
+        BK_SCORER_COUNT
 };
 const char *bk_scorer_name(enum bk_scorer scorer);
 const char *bk_scorer_tag(enum bk_scorer scorer);
 const char *bk_scorer_reason(enum bk_scorer scorer);
 
-/** Weights of the scorers, one row a situation. `home` has two: while a session is live, and at rest. */
+/** Weights of the scorers, one row a situation. `home` has two: while a session is live, and at
+ * rest. */
 enum bk_situation {
     BK_SITUATION_HOME_LIVE,
     BK_SITUATION_HOME_REST,
@@ -58,36 +62,38 @@ const char *bk_situation_name(enum bk_situation situation);
 struct bk_list_item {
     uint32_t item;
     float score;
-    uint8_t scorer;    /* enum bk_scorer: the one that contributed most                              */
+    uint8_t scorer; /* enum bk_scorer: the one that contributed most                              */
     uint8_t pad[3];
-    uint32_t because;  /* the item viewed or bought that led here; 0: none                          */
-    uint32_t evidence; /* observations behind that scorer                                            */
-    uint32_t tags;     /* 1 << enum bk_scorer of every scorer that contributed                      */
+    uint32_t because;  /* the item viewed or bought that led here; 0: none  */
+    uint32_t evidence; /* observations behind that scorer */
+    uint32_t tags; /* 1 << enum bk_scorer of every scorer that contributed                      */
 };
 
 struct bk_list {
     enum bk_context context;
     enum bk_situation situation;
-    uint32_t for_item;   /* product lists and item lists: what it is for; else 0                     */
+    uint32_t for_item; /* product lists and item lists: what it is for; else 0 */
     uint32_t count;
-    float confidence;    /* mean over items of n / (n + 20), n the evidence                          */
+    float confidence; /* mean over items of n / (n + 20), n the evidence                          */
     struct bk_list_item item[BK_LIST_MAX];
 };
 
 struct bk_ranker; /* scratch: accumulators by item, candidates */
 
 /** Scratch for one engine, from an arena of its own. NULL when memory does not allow it. */
-struct bk_ranker *bk_ranker_create(const struct bk_engine *engine, const struct bk_weights *weights);
+struct bk_ranker *bk_ranker_create(const struct bk_engine *engine,
+                                   const struct bk_weights *weights);
 void bk_ranker_destroy(struct bk_ranker **ranker);
 void bk_ranker_set_weights(struct bk_ranker *ranker, const struct bk_weights *weights);
 
-/** Rank a subject's list for a context at time `now_ms` (event time); at most `size` items. Loop thread; no allocation.
- *  An unknown subject (0) gets what everybody gets. Always fills `list`; an empty shop gives count 0. */
-void bk_rank(struct bk_ranker *ranker, const struct bk_shard *shard, uint32_t subject, enum bk_context context,
-             int64_t now_ms, uint32_t size, struct bk_list *list);
+/** Rank a subject's list for a context at time `now_ms` (event time); at most `size` items. Loop
+ * thread; no allocation. An unknown subject (0) gets what everybody gets. Always fills `list`; an
+ * empty shop gives count 0. */
+void bk_rank(struct bk_ranker *ranker, const struct bk_shard *shard, uint32_t subject,
+             enum bk_context context, int64_t now_ms, uint32_t size, struct bk_list *list);
 
-/** Rank an item's own list for a pair kind (bought_together, viewed_together): cosine over the row; pairs with fewer than
- *  `distinct_min` distinct shoppers are left out. */
+/** Rank an item's own list for a pair kind (bought_together, viewed_together): cosine over the row;
+ * pairs with fewer than `distinct_min` distinct shoppers are left out. */
 void bk_rank_item(struct bk_ranker *ranker, uint32_t item, enum bk_pair_kind kind, int64_t now_ms,
                   uint32_t distinct_min, uint32_t size, struct bk_list *list);
 
@@ -95,8 +101,8 @@ void bk_rank_item(struct bk_ranker *ranker, uint32_t item, enum bk_pair_kind kin
 void bk_rank_popular(struct bk_ranker *ranker, int64_t now_ms, uint32_t size, struct bk_list *list);
 
 /** Is the subject's session live at that time? */
-bool bk_session_is_live(const struct bk_engine *engine, const struct bk_shard *shard, const struct bk_subject *sub,
-                        int64_t now_ms);
+bool bk_session_is_live(const struct bk_engine *engine, const struct bk_shard *shard,
+                        const struct bk_subject *sub, int64_t now_ms);
 
 #ifdef __cplusplus
 }

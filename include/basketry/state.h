@@ -24,7 +24,8 @@ extern "C" {
 
 /** What shapes the state; filled from the configuration (bk_state_params_from_config in pipeline.c). */
 struct bk_state_params {
-    uint64_t bytes_max;
+    uint64_t bytes_max;         /* one half is shared's, the other is divided among the shards          */
+    uint32_t shards_max;        /* partitions that the shards' half is divided among                    */
     uint32_t items_max;
     uint32_t dedup_events;      /* power of two; 0: no de-duplication                                    */
     uint32_t pair_partners_max;
@@ -137,15 +138,17 @@ enum { BK_POINTS_VIEW = 1, BK_POINTS_CART = 4, BK_POINTS_RECEIPT = 16 };
 
 enum { BK_POPULAR_MAX = 128 };
 
-/** A session as its items' postings know it: refcounted by them, items in order of first sight. */
-struct bk_posted_session {
+/** A session as its items' postings know it (a table's record: its number never changes while it grows). */
+struct bk_posted {
+    uint32_t refs;       /* postings that name it, and one more while the session is live           */
+    uint16_t count, cap; /* of the items                                                            */
     uint64_t key;        /* hash of subject and start: order among equal times                      */
-    uint32_t refs;
-    uint16_t count, cap; /* items                                                                   */
-    uint32_t item[];
+    bk_ref_t items;      /* u32 handles in shared.heap, in order of first sight                     */
+    uint32_t pad[3];
 };
+_Static_assert(sizeof(struct bk_posted) == 32, "whole units of 16 bytes");
 struct bk_posting {
-    bk_ref_t session;    /* in shared.heap                                                          */
+    uint32_t session;    /* number in shared.posted                                                 */
     uint32_t time_s;     /* when the item entered that session, seconds since 1970                  */
 };
 /** The m most recent sessions of an item, oldest first from `first` on (a ring). */
@@ -157,8 +160,9 @@ struct bk_postings {
 struct bk_shared {
     struct bk_table items; /* struct bk_item                                                        */
     struct bk_table hot;   /* struct bk_item_hot, same numbers                                      */
+    struct bk_table posted; /* struct bk_posted                                                     */
     struct bk_index index; /* id -> item                                                            */
-    struct bk_arena heap;  /* ids, facts, rows, postings, posted sessions                           */
+    struct bk_arena heap;  /* ids, facts, rows, postings, posted sessions' items                    */
     struct bk_arena totals; /* struct bk_shared_totals at owner[0]                                  */
 };
 
@@ -243,9 +247,9 @@ struct bk_session {
     uint32_t events;                   /* items seen, with repetitions                              */
     uint32_t raw_events;               /* events of any kind                                        */
     uint32_t recent[BK_SESSION_STEPS]; /* the last items seen, newest first, for viewed_next        */
-    bk_ref_t posted;                   /* struct bk_posted_session in shared.heap                   */
+    uint32_t posted;                   /* number in shared.posted, 0: not posted                    */
     uint16_t count, cap;               /* of seen                                                   */
-    uint32_t pad;
+    uint32_t taught;                   /* 1: counted as a session of shared                         */
     struct bk_seen seen[];
 };
 
@@ -356,7 +360,9 @@ struct bk_engine {
     struct bk_shared shared;
     struct bk_shard *shards[BK_SHARDS_MAX]; /* by partition; NULL: not here                         */
     bool frozen;                            /* evaluate's static protocols: shared state stays as it is */
-    struct bk_arena self;                   /* where shards' own structs live                       */
+    struct bk_arena self;                   /* scratch and the shards' own structs: not part of the state */
+    uint64_t counters[BK_STATE_COUNTER_COUNT]; /* of shared; shards keep their own                  */
+    struct bk__scratch *scratch;
 };
 
 /** An engine in `engine` (caller's storage), empty. 0 or BK_ENOMEM. */

@@ -1,8 +1,9 @@
 /* arena.c -- the reserved range, its size classes, and tables of equal records.
  *
  * LAYOUT   | bk_arena_root | block | block | ...      blocks are multiples of 16 bytes
- * CLASSES  class c < 8 is 16 * (c + 1) bytes; from there on four per doubling: 160 192 224 256 320 384 ...
- * COST     alloc and free: a list head and the block's first word; free also zeroes the block.
+ * CLASSES  class c < 8 is 16 * (c + 1) bytes; from there on four per doubling: 160 192 224 256 320
+ * 384 ... COST     alloc and free: a list head and the block's first word; free also zeroes the
+ * block.
  */
 #include "basketry/arena.h"
 
@@ -26,7 +27,8 @@ static uint64_t round_up(uint64_t n, uint64_t unit)
 
 static void *reserve(uint64_t bytes)
 {
-    void *p = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    void *p = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
+                   -1, 0);
     return p == MAP_FAILED ? NULL : p;
 }
 
@@ -89,6 +91,34 @@ static bk_ref_t take_free(struct bk_arena *arena, struct bk_arena_root *root, un
     return ref;
 }
 
+static void give_free(struct bk_arena *arena, struct bk_arena_root *root, bk_ref_t ref,
+                      unsigned class)
+{
+    uint32_t *block = bk_arena_write(arena, ref, sizeof *block);
+    *block = root->free_head[class];
+    root->free_head[class] = ref;
+}
+
+/* At the limit: cut the block from the next larger free one; what is over becomes free blocks of
+ * the classes that fit. */
+static bk_ref_t take_split(struct bk_arena *arena, struct bk_arena_root *root, unsigned class)
+{
+    unsigned larger = class + 1;
+    while (larger < BK_ARENA_CLASSES && !root->free_head[larger]) larger++;
+    if (larger >= BK_ARENA_CLASSES) return 0;
+    bk_ref_t ref = take_free(arena, root, larger);
+    bk_ref_t rest = ref + (bk_ref_t)(class_bytes(class) / BK_ARENA_UNIT);
+    size_t units = (class_bytes(larger) - class_bytes(class)) / BK_ARENA_UNIT;
+    while (units) {
+        unsigned fits = class_of(units * BK_ARENA_UNIT);
+        while (class_bytes(fits) > units * BK_ARENA_UNIT) fits--;
+        give_free(arena, root, rest, fits);
+        rest += (bk_ref_t)(class_bytes(fits) / BK_ARENA_UNIT);
+        units -= class_bytes(fits) / BK_ARENA_UNIT;
+    }
+    return ref;
+}
+
 bk_ref_t bk_arena_alloc(struct bk_arena *arena, size_t size)
 {
     BK_ASSERT(size > 0);
@@ -96,11 +126,12 @@ bk_ref_t bk_arena_alloc(struct bk_arena *arena, size_t size)
     if (class >= BK_ARENA_CLASSES) return 0;
     struct bk_arena_root *root = root_write(arena);
     bk_ref_t ref = take_free(arena, root, class);
-    if (!ref) {
-        if (root->used + class_bytes(class) > arena->limit) return 0;
+    if (!ref && root->used + class_bytes(class) <= arena->limit) {
         ref = (bk_ref_t)(root->used / BK_ARENA_UNIT);
         root->used += class_bytes(class);
     }
+    if (!ref) ref = take_split(arena, root, class);
+    if (!ref) return 0;
     root->live += class_bytes(class);
     return ref;
 }
@@ -116,13 +147,16 @@ void bk_arena_free(struct bk_arena *arena, bk_ref_t ref, size_t size)
     root->live -= class_bytes(class);
 }
 
-/* ---- tables ---------------------------------------------------------------------------------------------------------- */
+/* ---- tables
+ * ----------------------------------------------------------------------------------------------------------
+ */
 
 int bk_table_init(struct bk_table *table, uint32_t record_bytes, uint64_t limit)
 {
     BK_ASSERT(record_bytes % BK_ARENA_UNIT == 0);
     table->record_bytes = record_bytes;
-    table->first_bytes = (uint32_t)round_up(sizeof(struct bk_arena_root), 64); /* records keep to cache lines */
+    table->first_bytes =
+        (uint32_t)round_up(sizeof(struct bk_arena_root), 64); /* records keep to cache lines */
     int err = bk_arena_init(&table->arena, limit);
     if (err == BK_OK) root_write(&table->arena)->used = table->first_bytes;
     return err;

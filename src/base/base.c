@@ -1,4 +1,5 @@
-/* base.c -- the few functions behind base.h: comparison, the one hash, UTF-8, and the last words of a bug. */
+/* base.c -- the few functions behind base.h: comparison, the one hash, UTF-8, and the last words of
+ * a bug. */
 #include "basketry/base.h"
 
 #include <stdio.h>
@@ -32,11 +33,15 @@ static size_t utf8_sequence(const unsigned char *p, size_t left)
     unsigned char first = p[0], low = 0x80, high = 0xBF;
     size_t len;
     if (first < 0x80) return 1;
-    if (first >= 0xC2 && first <= 0xDF) len = 2;
-    else if (first >= 0xE0 && first <= 0xEF) len = 3;
-    else if (first >= 0xF0 && first <= 0xF4) len = 4;
-    else return 0;
-    if (first == 0xE0) low = 0xA0; /* no overlong forms */
+    if (first >= 0xC2 && first <= 0xDF)
+        len = 2;
+    else if (first >= 0xE0 && first <= 0xEF)
+        len = 3;
+    else if (first >= 0xF0 && first <= 0xF4)
+        len = 4;
+    else
+        return 0;
+    if (first == 0xE0) low = 0xA0;  /* no overlong forms */
     if (first == 0xED) high = 0x9F; /* no surrogates */
     if (first == 0xF0) low = 0x90;
     if (first == 0xF4) high = 0x8F; /* nothing past U+10FFFF */

@@ -76,7 +76,8 @@ void bk_buf_printf(struct bk_buf *buf, const char *format, ...)
 static size_t plain_run(const char *p, size_t len)
 {
     size_t n = 0;
-    while (n < len && (unsigned char)p[n] >= 0x20 && p[n] != '"' && p[n] != '\\' && p[n] != 0x7f) n++;
+    while (n < len && (unsigned char)p[n] >= 0x20 && p[n] != '"' && p[n] != '\\' && p[n] != 0x7f)
+        n++;
     return n;
 }
 
@@ -98,9 +99,12 @@ void bk_buf_json(struct bk_buf *buf, bk_str_t str)
         at += run;
         if (at == str.len || run) continue;
         unsigned char c = (unsigned char)str.p[at++];
-        if (c == '"' || c == '\\') bk_buf_printf(buf, "\\%c", c);
-        else if (c == '\n') bk_buf_cstr(buf, "\\n");
-        else bk_buf_printf(buf, "\\u%04x", c);
+        if (c == '"' || c == '\\')
+            bk_buf_printf(buf, "\\%c", c);
+        else if (c == '\n')
+            bk_buf_cstr(buf, "\\n");
+        else
+            bk_buf_printf(buf, "\\u%04x", c);
     }
     bk_buf_char(buf, '"');
 }

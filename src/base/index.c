@@ -1,11 +1,11 @@
 /* index.c -- id bytes to record numbers by linear hashing (W. Litwin, "Linear hashing", VLDB 1980).
  *
  * THE IDEA
- *   There are as many buckets as records, and each insertion splits the bucket whose turn it is: no insertion is slow, nothing moves but one
- *   short chain, and the heads are one growing array.
- * LAYOUT      | bk_arena_root (owner[0] = buckets, owner[1] = records) | head u32 * buckets |
- * INVARIANTS  buckets = max(8, most records there ever were); a record is in bucket_of(its hash).
- * COST        find: one head and a chain of one record in the mean.
+ *   There are as many buckets as records, and each insertion splits the bucket whose turn it is: no
+ * insertion is slow, nothing moves but one short chain, and the heads are one growing array. LAYOUT
+ * | bk_arena_root (owner[0] = buckets, owner[1] = records) | head u32 * buckets | INVARIANTS
+ * buckets = max(8, most records there ever were); a record is in bucket_of(its hash). COST find:
+ * one head and a chain of one record in the mean.
  */
 #include "basketry/arena.h"
 
@@ -33,7 +33,8 @@ static struct bk_arena_root *root_write(struct bk_index *index)
     return bk_arena_touch(&index->heads, 0, sizeof(struct bk_arena_root));
 }
 
-/* With 2^k <= buckets < 2^(k+1): the low k+1 bits where that bucket exists already, else the low k bits. */
+/* With 2^k <= buckets < 2^(k+1): the low k+1 bits where that bucket exists already, else the low k
+ * bits. */
 static uint32_t bucket_of(uint64_t buckets, uint32_t hash)
 {
     unsigned k = 63u - (unsigned)__builtin_clzll(buckets);
@@ -70,7 +71,8 @@ static bool split(struct bk_index *index)
     struct bk_arena_root *root = root_write(index);
     uint64_t buckets = root->owner[0];
     if (head_at((uint32_t)buckets + 1) > index->heads.limit) return false;
-    uint32_t low = (uint32_t)(buckets - ((uint64_t)1 << (63u - (unsigned)__builtin_clzll(buckets))));
+    uint32_t low =
+        (uint32_t)(buckets - ((uint64_t)1 << (63u - (unsigned)__builtin_clzll(buckets))));
     root->owner[0] = ++buckets;
     root->used = head_at((uint32_t)buckets);
     uint32_t number = head_read(index, low), stay = 0, move = 0;
@@ -89,7 +91,9 @@ static bool split(struct bk_index *index)
 
 bool bk_index_add(struct bk_index *index, uint32_t hash, uint32_t number)
 {
-    if (bk_arena_root(&index->heads)->owner[1] >= bk_arena_root(&index->heads)->owner[0] && !split(index)) return false;
+    if (bk_arena_root(&index->heads)->owner[1] >= bk_arena_root(&index->heads)->owner[0] &&
+        !split(index))
+        return false;
     root_write(index)->owner[1]++;
     uint32_t bucket = bucket_of(bk_arena_root(&index->heads)->owner[0], hash);
     uint32_t *link = index->link(index->arg, number, true);

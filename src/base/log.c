@@ -27,8 +27,9 @@ void bk_log_write(enum bk_log_level level, const char *component, const char *fo
     clock_gettime(CLOCK_REALTIME, &now);
     gmtime_r(&now.tv_sec, &utc);
     size_t at = strftime(line, sizeof line, "ts=%Y-%m-%dT%H:%M:%S", &utc);
-    at += (size_t)snprintf(line + at, sizeof line - at, ".%03ldZ level=%s at=%s msg=",
-                           now.tv_nsec / 1000000, level_names[level], component);
+    at += (size_t)snprintf(line + at, sizeof line - at,
+                           ".%03ldZ level=%s at=%s msg=", now.tv_nsec / 1000000, level_names[level],
+                           component);
     va_list args;
     va_start(args, format);
     int len = vsnprintf(line + at, sizeof line - at - 1, format, args);

@@ -1,8 +1,9 @@
 /* map.c -- the small hash table of arena.h: rows of pairs, carts and histories are all this.
  *
  * LAYOUT      | bk_map_head | entry * 2^slots_log2 |      an empty slot has key 0
- * INVARIANTS  count <= 3/4 of the slots; an entry is reachable from its home slot without crossing an empty one.
- * COST        a hit looks at 2.5 slots in the mean at 3/4 load; 16-byte entries stand four to a cache line.
+ * INVARIANTS  count <= 3/4 of the slots; an entry is reachable from its home slot without crossing
+ * an empty one. COST        a hit looks at 2.5 slots in the mean at 3/4 load; 16-byte entries stand
+ * four to a cache line.
  */
 #include "basketry/arena.h"
 
@@ -37,9 +38,11 @@ static uint32_t seek(const struct bk_map_head *head, uint32_t key)
     }
 }
 
-static uint8_t *entry_write(struct bk_arena *arena, bk_ref_t map, uint32_t entry_bytes, uint32_t slot)
+static uint8_t *entry_write(struct bk_arena *arena, bk_ref_t map, uint32_t entry_bytes,
+                            uint32_t slot)
 {
-    uint64_t at = (uint64_t)map * BK_ARENA_UNIT + sizeof(struct bk_map_head) + (uint64_t)slot * entry_bytes;
+    uint64_t at =
+        (uint64_t)map * BK_ARENA_UNIT + sizeof(struct bk_map_head) + (uint64_t)slot * entry_bytes;
     return bk_arena_touch(arena, at, entry_bytes);
 }
 
@@ -56,18 +59,23 @@ const void *bk_map_find(const struct bk_arena *arena, bk_ref_t map, uint32_t key
     const struct bk_map_head *head = bk_map_head(arena, map);
     uint32_t slot = seek(head, key);
     const uint8_t *entries = (const uint8_t *)(head + 1);
-    return key_at(entries, head->entry_bytes, slot) == key ? entries + (size_t)slot * head->entry_bytes : NULL;
+    return key_at(entries, head->entry_bytes, slot) == key
+               ? entries + (size_t)slot * head->entry_bytes
+               : NULL;
 }
 
 void *bk_map_edit(struct bk_arena *arena, bk_ref_t map, uint32_t key)
 {
     const uint8_t *found = bk_map_find(arena, map, key);
     if (!found) return NULL;
-    return bk_arena_touch(arena, (uint64_t)(found - arena->base), bk_map_head(arena, map)->entry_bytes);
+    return bk_arena_touch(arena, (uint64_t)(found - arena->base),
+                          bk_map_head(arena, map)->entry_bytes);
 }
 
-/* A map of 2^slots_log2 slots with all entries of `old` (which may be 0). 0 at the arena's limit. */
-static bk_ref_t rebuild(struct bk_arena *arena, bk_ref_t old, uint32_t entry_bytes, unsigned slots_log2)
+/* A map of 2^slots_log2 slots with all entries of `old` (which may be 0). 0 at the arena's limit.
+ */
+static bk_ref_t rebuild(struct bk_arena *arena, bk_ref_t old, uint32_t entry_bytes,
+                        unsigned slots_log2)
 {
     bk_ref_t fresh = bk_arena_alloc(arena, map_bytes(entry_bytes, slots_log2));
     if (!fresh) return 0;
@@ -86,7 +94,8 @@ static bk_ref_t rebuild(struct bk_arena *arena, bk_ref_t old, uint32_t entry_byt
     return fresh;
 }
 
-void *bk_map_put(struct bk_arena *arena, bk_ref_t *map, uint32_t entry_bytes, uint32_t key, bool *added)
+void *bk_map_put(struct bk_arena *arena, bk_ref_t *map, uint32_t entry_bytes, uint32_t key,
+                 bool *added)
 {
     BK_ASSERT(key != 0);
     *added = false;
@@ -94,7 +103,8 @@ void *bk_map_put(struct bk_arena *arena, bk_ref_t *map, uint32_t entry_bytes, ui
     if (found) return found;
     const struct bk_map_head *head = *map ? bk_map_head(arena, *map) : NULL;
     if (!head || (head->count + 1) * 4 > (3u << head->slots_log2)) {
-        bk_ref_t grown = rebuild(arena, *map, entry_bytes, head ? head->slots_log2 + 1u : SLOTS_LOG2_MIN);
+        bk_ref_t grown =
+            rebuild(arena, *map, entry_bytes, head ? head->slots_log2 + 1u : SLOTS_LOG2_MIN);
         if (!grown) return NULL;
         *map = grown;
     }

@@ -1,0 +1,89 @@
+/* engine.c -- the shared half and the shards together: creation, budget shares, sums. */
+#include "internal.h"
+
+enum { SELF_BYTES_MAX = 16 << 20 };
+
+int bk_engine_init(struct bk_engine *engine, const struct bk_state_params *params)
+{
+    *engine = (struct bk_engine){.params = *params};
+    int err = bk_arena_init(&engine->self, SELF_BYTES_MAX);
+    if (err == BK_OK) err = bk__shared_init(engine, params->bytes_max / 2);
+    if (err != BK_OK) {
+        bk_engine_deinit(engine);
+        return err;
+    }
+    bk_ref_t scratch = bk_arena_alloc(&engine->self, sizeof *engine->scratch);
+    bk_ref_t weak =
+        bk_arena_alloc(&engine->self, params->pair_partners_max * sizeof(struct bk__weak));
+    BK_ASSERT(scratch && weak);
+    engine->scratch = bk_arena_write(&engine->self, scratch, sizeof *engine->scratch);
+    engine->scratch->weak = bk_arena_write(&engine->self, weak, sizeof(struct bk__weak));
+    return BK_OK;
+}
+
+void bk_engine_deinit(struct bk_engine *engine)
+{
+    for (int32_t partition = 0; partition < BK_SHARDS_MAX; partition++)
+        if (engine->shards[partition]) bk__shard_deinit(engine->shards[partition]);
+    bk__shared_deinit(&engine->shared);
+    bk_arena_deinit(&engine->self);
+    *engine = (struct bk_engine){0};
+}
+
+struct bk_shard *bk_engine_shard(struct bk_engine *engine, int32_t partition)
+{
+    if (partition < 0 || partition >= BK_SHARDS_MAX) return NULL;
+    if (engine->shards[partition]) return engine->shards[partition];
+    bk_ref_t ref = bk_arena_alloc(&engine->self, sizeof(struct bk_shard));
+    if (!ref) return NULL;
+    struct bk_shard *shard = bk_arena_write(&engine->self, ref, sizeof *shard);
+    uint64_t share = engine->params.bytes_max / 2 / engine->params.shards_max;
+    if (bk__shard_init(shard, engine, partition, share) != BK_OK) {
+        bk__shard_deinit(shard);
+        bk_arena_free(&engine->self, ref, sizeof *shard);
+        return NULL;
+    }
+    return engine->shards[partition] = shard;
+}
+
+void bk_engine_drop(struct bk_engine *engine, int32_t partition)
+{
+    struct bk_shard *shard = engine->shards[partition];
+    if (!shard) return;
+    uint32_t top = bk_table_top(&shard->subjects);
+    for (uint32_t number = 1; number <= top;
+         number++) /* postings hold references of live sessions */
+        if (bk_subject(shard, number)->alive) bk__session_drop(shard, bk__subject(shard, number));
+    bk__shard_deinit(shard);
+    bk_arena_free(&engine->self, (bk_ref_t)(((uint8_t *)shard - engine->self.base) / BK_ARENA_UNIT),
+                  sizeof *shard);
+    engine->shards[partition] = NULL;
+}
+
+static uint64_t shard_bytes(const struct bk_shard *shard)
+{
+    return bk_arena_bytes(&shard->subjects.arena) + bk_arena_bytes(&shard->index.heads) +
+           bk_arena_bytes(&shard->heap) + bk_arena_bytes(&shard->dedup) +
+           bk_arena_bytes(&shard->totals);
+}
+
+uint64_t bk_engine_bytes(const struct bk_engine *engine)
+{
+    const struct bk_shared *shared = &engine->shared;
+    uint64_t bytes = bk_arena_bytes(&shared->items.arena) + bk_arena_bytes(&shared->hot.arena) +
+                     bk_arena_bytes(&shared->posted.arena) + bk_arena_bytes(&shared->index.heads) +
+                     bk_arena_bytes(&shared->heap) + bk_arena_bytes(&shared->totals) +
+                     bk_arena_bytes(&engine->self);
+    for (int32_t partition = 0; partition < BK_SHARDS_MAX; partition++)
+        if (engine->shards[partition]) bytes += shard_bytes(engine->shards[partition]);
+    return bytes;
+}
+
+uint64_t bk_engine_counter(const struct bk_engine *engine, enum bk_state_counter counter)
+{
+    uint64_t sum = engine->counters[counter];
+    for (int32_t partition = 0; partition < BK_SHARDS_MAX; partition++)
+        if (engine->shards[partition])
+            sum += bk_shard_totals(engine->shards[partition])->counters[counter];
+    return sum;
+}

@@ -1,0 +1,103 @@
+/* history.c -- what a customer bought, and what they said about items.
+ *
+ * THE IDEA
+ *   Each item of the history keeps a count that halves about every 34 receipts of this customer
+ * (0.98 a receipt), as an integer with 16 fraction bits as of the receipt that bought it last:
+ * reading it is one multiplication, and no receipt touches the others. BOUNDS   history.items_max
+ * items; the one whose decayed count is least now makes room (ties: the smaller hash of its id).
+ */
+#include "internal.h"
+
+enum { ONE_Q16 = 1 << 16 };
+
+static uint32_t weight_now(const struct bk_bought *bought, uint32_t receipts)
+{
+    return (uint32_t)((uint64_t)bought->weight_q16 *
+                          bk_history_decay_q16(receipts - bought->receipt) >>
+                      16);
+}
+
+/* Drop the weakest item of a full history. */
+static void make_room(struct bk__turn *turn, bk_ref_t history, uint32_t receipts)
+{
+    const struct bk_shared *shared = &turn->engine->shared;
+    const struct bk_bought *entry;
+    uint32_t weakest = 0, least = 0;
+    for (uint32_t at = 0; (entry = bk_map_next(&turn->shard->heap, history, &at)) != NULL;) {
+        uint32_t weight = weight_now(entry, receipts);
+        if (weakest && weight > least) continue;
+        if (weakest && weight == least &&
+            bk_item(shared, entry->item)->id_hash > bk_item(shared, weakest)->id_hash)
+            continue;
+        weakest = entry->item;
+        least = weight;
+    }
+    bk_map_remove(&turn->shard->heap, history, weakest);
+    bk__count(turn->shard, BK_STATE_HISTORY_ITEMS_CUT, 1);
+}
+
+static void buy(struct bk__turn *turn, struct bk_subject *sub, uint32_t item, uint32_t quantity)
+{
+    struct bk_shard *shard = turn->shard;
+    if (bk_map_count(&shard->heap, sub->history) >= turn->engine->params.history_items_max &&
+        !bk_map_find(&shard->heap, sub->history, item))
+        make_room(turn, sub->history, sub->receipts);
+    bool added;
+    struct bk_bought *bought =
+        bk__shard_map_put(shard, &sub->history, sizeof *bought, item, turn->subject, &added);
+    if (!bought) return;
+    uint32_t now_s = bk__seconds(turn->time_ms);
+    bought->weight_q16 = (added ? 0 : weight_now(bought, sub->receipts)) + ONE_Q16;
+    bought->receipt = sub->receipts;
+    bought->count = bk__add_u32(bought->count, 1);
+    bought->quantity = bk__add_u32(bought->quantity, quantity);
+    if (added || now_s < bought->first_s) bought->first_s = now_s;
+    if (now_s > bought->last_s) bought->last_s = now_s;
+}
+
+void bk__history_bought(struct bk__turn *turn)
+{
+    const struct bk__scratch *scratch = turn->engine->scratch;
+    struct bk_subject *sub = bk__subject(turn->shard, turn->subject);
+    sub->receipts++;
+    for (uint32_t i = 0; i < scratch->line_count; i++) {
+        const struct bk_line *line = &turn->event->lines[scratch->line_of[i]];
+        buy(turn, sub, scratch->line_item[i],
+            (uint32_t)bk_min_i64(bk_max_i64(line->quantity, 1), BK_QUANTITY_MAX));
+    }
+}
+
+/* A refund undoes one purchase of each line. */
+void bk__history_refunded(struct bk__turn *turn)
+{
+    const struct bk__scratch *scratch = turn->engine->scratch;
+    struct bk_arena *heap = &turn->shard->heap;
+    const struct bk_subject *sub = bk_subject(turn->shard, turn->subject);
+    for (uint32_t i = 0; i < scratch->line_count; i++) {
+        struct bk_bought *bought = bk_map_edit(heap, sub->history, scratch->line_item[i]);
+        if (!bought) continue;
+        if (bought->count <= 1) {
+            bk_map_remove(heap, sub->history, scratch->line_item[i]);
+            continue;
+        }
+        bought->count--;
+        bought->weight_q16 -= bought->weight_q16 < ONE_Q16 ? bought->weight_q16 : ONE_Q16;
+    }
+}
+
+void bk__mark_set(struct bk__turn *turn, uint32_t item, uint32_t set, uint32_t clear)
+{
+    struct bk_shard *shard = turn->shard;
+    struct bk_subject *sub = bk__subject(shard, turn->subject);
+    if (bk_map_count(&shard->heap, sub->marks) >= turn->engine->params.history_items_max &&
+        !bk_map_find(&shard->heap, sub->marks, item)) {
+        bk__count(shard, BK_STATE_HISTORY_ITEMS_CUT, 1);
+        return;
+    }
+    bool added;
+    struct bk_mark *mark =
+        bk__shard_map_put(shard, &sub->marks, sizeof *mark, item, turn->subject, &added);
+    if (!mark) return;
+    mark->what = (mark->what | set) & ~clear;
+    if (!mark->what) bk_map_remove(&shard->heap, sub->marks, item);
+}

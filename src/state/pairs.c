@@ -1,0 +1,105 @@
+/* pairs.c -- who goes with whom: one bounded row of partners per item and kind.
+ *
+ * THE IDEA
+ *   A row is a small hash table of 16-byte pairs. Counts are integers by event-time epoch (total,
+ * newest, the one before), weighted when read, so that they add up the same in any order. BOUNDS a
+ * row holds at most pair_partners_max partners; when one more comes, the weakest quarter makes room
+ * (by total, then newest epoch, then hash of the id) and the row is marked lossy: its counts never
+ * exceed the truth from then on. COST        an addition is one probe; a full row pays one
+ * selection over its entries per quarter of them.
+ */
+#include "internal.h"
+
+/* Sums by epoch that commute: see blueprint, "counts by event-time epoch". Epochs compare modulo
+ * 2^16. */
+static void count(struct bk_pair *pair, uint16_t epoch, uint32_t weight)
+{
+    int ahead = (int16_t)(uint16_t)(epoch - pair->epoch);
+    if (pair->total == 0 || ahead > 1) {
+        pair->before = 0;
+        pair->now = bk__add_u16(0, weight);
+        pair->epoch = epoch;
+    } else if (ahead == 1) {
+        pair->before = pair->now;
+        pair->now = bk__add_u16(0, weight);
+        pair->epoch = epoch;
+    } else if (ahead == 0) {
+        pair->now = bk__add_u16(pair->now, weight);
+    } else if (ahead == -1) {
+        pair->before = bk__add_u16(pair->before, weight);
+    }
+    pair->total = bk__add_u32(pair->total, weight);
+}
+
+static bool is_weaker(const struct bk__weak *a, const struct bk__weak *b)
+{
+    return a->strength != b->strength ? a->strength < b->strength : a->id_hash < b->id_hash;
+}
+
+/* Move the n weakest of `count` to the front (quickselect, Hoare 1961; the middle as pivot). */
+static void select_weakest(struct bk__weak *weak, uint32_t count, uint32_t n)
+{
+    uint32_t low = 0, high = count - 1;
+    while (low < high) {
+        struct bk__weak pivot = weak[low + (high - low) / 2];
+        uint32_t i = low, j = high;
+        for (;;) {
+            while (is_weaker(&weak[i], &pivot)) i++;
+            while (is_weaker(&pivot, &weak[j])) j--;
+            if (i >= j) break;
+            struct bk__weak swap = weak[i];
+            weak[i++] = weak[j];
+            weak[j--] = swap;
+        }
+        if (n <= j)
+            high = j;
+        else
+            low = j + 1;
+    }
+}
+
+/* Drop the weakest quarter of a full row. */
+static void prune(struct bk_engine *engine, bk_ref_t row)
+{
+    struct bk_shared *shared = &engine->shared;
+    struct bk__weak *weak = engine->scratch->weak;
+    uint32_t found = 0;
+    const struct bk_pair *pair;
+    for (uint32_t at = 0; (pair = bk_map_next(&shared->heap, row, &at)) != NULL;) {
+        if (found == engine->params.pair_partners_max) break;
+        weak[found++] = (struct bk__weak){(uint64_t)pair->total << 16 | pair->epoch,
+                                          bk_item(shared, pair->partner)->id_hash, pair->partner};
+    }
+    uint32_t drop = found / 4 ? found / 4 : 1;
+    select_weakest(weak, found, drop);
+    for (uint32_t i = 0; i < drop; i++) bk_map_remove(&shared->heap, row, weak[i].partner);
+    struct bk_map_head *head = bk_arena_write(&shared->heap, row, sizeof *head);
+    if (!(head->flags & BK_ROW_LOSSY)) bk__totals(shared)->lossy++;
+    head->flags |= BK_ROW_LOSSY;
+    engine->counters[BK_STATE_ROWS_PRUNED]++;
+}
+
+void bk__pair_add(struct bk_engine *engine, enum bk_pair_kind kind, uint32_t a, uint32_t b,
+                  uint32_t weight, uint16_t epoch, uint16_t who)
+{
+    struct bk_shared *shared = &engine->shared;
+    bk_ref_t row = bk_item(shared, a)->rows[kind];
+    struct bk_pair *pair = bk_map_edit(&shared->heap, row, b);
+    if (!pair) {
+        if (bk_map_count(&shared->heap, row) >= engine->params.pair_partners_max)
+            prune(engine, row);
+        bool added;
+        pair = bk_map_put(&shared->heap, &row, sizeof *pair, b, &added);
+        for (int tries = 0; !pair && tries < 64 && bk__shared_evict(engine); tries++) {
+            row = bk_item(shared, a)->rows[kind]; /* it may have been the coldest */
+            pair = bk_map_put(&shared->heap, &row, sizeof *pair, b, &added);
+        }
+        if (!pair) {
+            engine->counters[BK_STATE_MEMORY_REFUSED]++;
+            return;
+        }
+        if (bk_item(shared, a)->rows[kind] != row) bk__item(shared, a)->rows[kind] = row;
+    }
+    count(pair, epoch, weight);
+    pair->who |= who;
+}

@@ -1,0 +1,137 @@
+/* popular.c -- how popular an item is, and which items are the most popular, both by epoch and both
+ * exact.
+ *
+ * THE IDEA
+ *   An item keeps its points for the newest 16 epochs (days) in a ring. Its popularity is their
+ * sum, halved every 7 epochs. Since all items fade by the same factor, an event can only lift its
+ * own item; so the set of the most popular is kept by comparing the item just lifted with the least
+ * of the set, and is searched anew only when an epoch begins (then points fall off the rings'
+ * ends). INVARIANTS  slots hold epochs (hot.epoch - 15 .. hot.epoch); points_before is a pure
+ * function of them: which order the events came in does not show. The set holds the BK_POPULAR_MAX
+ * largest by (popularity in popular_epoch, id). COST        an event: a few additions, 15
+ * multiplications when the item's epoch moved; an epoch: 32 bytes read per item.
+ */
+#include "internal.h"
+
+/* 0.5^(n/7) */
+static const float fade[BK_EPOCH_SLOTS] = {1.0f,        0.90572366f, 0.82033536f, 0.74299714f,
+                                           0.67295009f, 0.60950683f, 0.55204476f, 0.5f,
+                                           0.45286183f, 0.41016768f, 0.37149857f, 0.33647504f,
+                                           0.30475341f, 0.27602238f, 0.25f,       0.22643091f};
+
+static float fade_by(uint32_t epochs)
+{
+    float factor = 1.0f;
+    while (epochs >= 14) {
+        if (epochs > 14 * 100) return 0.0f;
+        factor *= 0.25f;
+        epochs -= 14;
+    }
+    return factor * fade[epochs];
+}
+
+static float points_before(const struct bk_item *item, uint32_t epoch)
+{
+    float sum = 0.0f;
+    for (uint32_t back = 1; back < BK_EPOCH_SLOTS && back <= epoch; back++)
+        sum += (float)item->slot[(epoch - back) % BK_EPOCH_SLOTS] * fade[back];
+    return sum;
+}
+
+float bk_item_popularity(const struct bk_shared *shared, uint32_t item, uint32_t epoch)
+{
+    const struct bk_item_hot *hot = bk_item_hot(shared, item);
+    float points = (float)hot->points_now + hot->points_before;
+    return epoch > hot->epoch ? points * fade_by(epoch - hot->epoch) : points;
+}
+
+/* ---- the most popular
+ * -------------------------------------------------------------------------------------------------
+ */
+
+/* Is item a less popular than item b? Equal: the larger id is less. */
+static bool is_less(const struct bk_shared *shared, uint32_t a, uint32_t b, uint32_t epoch)
+{
+    float pa = bk_item_popularity(shared, a, epoch), pb = bk_item_popularity(shared, b, epoch);
+    if (pa != pb) return pa < pb;
+    return bk_str_cmp(bk_item_id(shared, a), bk_item_id(shared, b)) > 0;
+}
+
+static void find_least(struct bk_shared *shared, struct bk_shared_totals *totals)
+{
+    uint32_t least = 0;
+    for (uint32_t i = 1; i < totals->popular_count; i++)
+        if (is_less(shared, totals->popular[i], totals->popular[least], totals->popular_epoch))
+            least = i;
+    totals->popular_min = least;
+}
+
+/* The item may have become one of the most popular. */
+static void offer(struct bk_shared *shared, struct bk_shared_totals *totals, uint32_t number)
+{
+    struct bk_item *item = bk__item(shared, number);
+    if (item->flags & BK_ITEM_POPULAR) {
+        if (totals->popular_count && totals->popular[totals->popular_min] == number)
+            find_least(shared, totals);
+        return;
+    }
+    if (totals->popular_count < BK_POPULAR_MAX) {
+        totals->popular[totals->popular_count++] = number;
+    } else {
+        uint32_t least = totals->popular[totals->popular_min];
+        if (is_less(shared, number, least, totals->popular_epoch)) return;
+        bk__item(shared, least)->flags &= (uint8_t)~BK_ITEM_POPULAR;
+        totals->popular[totals->popular_min] = number;
+    }
+    item->flags |= BK_ITEM_POPULAR;
+    find_least(shared, totals);
+}
+
+static void search_anew(struct bk_shared *shared, struct bk_shared_totals *totals)
+{
+    for (uint32_t i = 0; i < totals->popular_count; i++)
+        bk__item(shared, totals->popular[i])->flags &= (uint8_t)~BK_ITEM_POPULAR;
+    totals->popular_count = 0;
+    uint32_t top = bk_table_top(&shared->items);
+    for (uint32_t number = 1; number <= top; number++)
+        if (bk_item_hot(shared, number)->points) offer(shared, totals, number);
+}
+
+/* ---- adding
+ * -------------------------------------------------------------------------------------------------------------
+ */
+
+static void ring_add(struct bk_item *item, struct bk_item_hot *hot, uint32_t epoch, uint32_t points)
+{
+    uint32_t *slot = &item->slot[epoch % BK_EPOCH_SLOTS];
+    if (hot->points == 0) {
+        hot->epoch = epoch;
+        *slot = hot->points_now = points;
+    } else if (epoch > hot->epoch) {
+        uint32_t steps = epoch - hot->epoch;
+        for (uint32_t i = 1; i <= steps && i <= BK_EPOCH_SLOTS; i++)
+            item->slot[(hot->epoch + i) % BK_EPOCH_SLOTS] = 0;
+        hot->epoch = epoch;
+        *slot = hot->points_now = points;
+        hot->points_before = points_before(item, epoch);
+    } else if (epoch == hot->epoch) {
+        *slot = hot->points_now = bk__add_u32(*slot, points);
+    } else if (hot->epoch - epoch < BK_EPOCH_SLOTS) {
+        *slot = bk__add_u32(*slot, points);
+        hot->points_before = points_before(item, hot->epoch);
+    }
+    hot->points = bk__add_u32(hot->points, points);
+}
+
+void bk__points_add(struct bk_engine *engine, uint32_t item, uint32_t epoch, uint32_t points)
+{
+    struct bk_shared *shared = &engine->shared;
+    struct bk_shared_totals *totals = bk__totals(shared);
+    ring_add(bk__item(shared, item), bk__item_hot(shared, item), epoch, points);
+    if (epoch > totals->popular_epoch) {
+        totals->popular_epoch = epoch;
+        search_anew(shared, totals);
+    } else {
+        offer(shared, totals, item);
+    }
+}

@@ -1,0 +1,192 @@
+/* session.c -- what a shopper looks at now, and what that teaches about the items.
+ *
+ * THE IDEA
+ *   A session is its distinct items in order of last sight, each with a decayed count of its sights
+ * and its strongest behaviour. Each sight adds to shared: a directed rule from each of the last
+ * three items (weights 3, 2, 1), and, when the item is new to the session, a viewed-together pair
+ * with all the others, a session to the item's count and a posting. ENDS        by session.gap
+ * without an event of the subject's own time, or by another session id; evaluated at the subject's
+ * next event: there is no timer. A late event counts where it falls but never reopens or ends a
+ * session. BOUNDS      64 distinct items (the one seen longest ago makes room); over
+ * session.events_max the session adds nothing shared.
+ */
+#include "internal.h"
+
+enum { CAP_MIN = 4, VIEWS_BEFORE_PURCHASE = 16 };
+
+static size_t session_bytes(uint32_t cap)
+{
+    return sizeof(struct bk_session) + cap * sizeof(struct bk_seen);
+}
+
+static struct bk_session *session_write(struct bk_shard *shard, const struct bk_subject *sub)
+{
+    const struct bk_session *sess = bk_arena_read(&shard->heap, sub->session);
+    return bk_arena_write(&shard->heap, sub->session, session_bytes(sess->cap));
+}
+
+void bk__session_drop(struct bk_shard *shard, struct bk_subject *sub)
+{
+    if (!sub->session) return;
+    const struct bk_session *sess = bk_arena_read(&shard->heap, sub->session);
+    if (sess->posted) bk__posted_release(shard->engine, sess->posted);
+    bk_arena_free(&shard->heap, sub->session, session_bytes(sess->cap));
+    sub->session = 0;
+}
+
+static bool is_over(const struct bk__turn *turn, const struct bk_subject *sub,
+                    const struct bk_session *sess, uint64_t key)
+{
+    if (turn->time_ms < sub->time_ms) return false; /* late: it ends nothing */
+    if (turn->time_ms - sub->time_ms > turn->engine->params.session_gap_ms) return true;
+    return key && sess->key && key != sess->key;
+}
+
+void bk__session_roll(struct bk__turn *turn)
+{
+    struct bk_shard *shard = turn->shard;
+    uint64_t key =
+        turn->event->session.len ? bk_hash(turn->event->session.p, turn->event->session.len) : 0;
+    const struct bk_subject *sub = bk_subject(shard, turn->subject);
+    const struct bk_session *live = bk_subject_session(shard, sub);
+    if (live && is_over(turn, sub, live, key)) {
+        bk__session_drop(shard, bk__subject(shard, turn->subject));
+        live = NULL;
+    }
+    if (!live) {
+        bk_ref_t ref = bk__shard_alloc(shard, session_bytes(CAP_MIN), turn->subject);
+        if (!ref) return;
+        bk__subject(shard, turn->subject)->session = ref;
+        struct bk_session *fresh = bk_arena_write(&shard->heap, ref, session_bytes(CAP_MIN));
+        fresh->cap = CAP_MIN;
+        fresh->started_ms = turn->time_ms;
+        fresh->key = key;
+        bk__count(shard, BK_STATE_SESSIONS_STARTED, 1);
+    }
+    struct bk_session *sess = session_write(shard, bk_subject(shard, turn->subject));
+    sess->raw_events++;
+    if (!sess->key) sess->key = key;
+    if (sess->raw_events > turn->engine->params.session_events_max) {
+        turn->learns = false;
+        bk__count(shard, BK_STATE_SESSION_EVENTS_CUT, 1);
+    }
+}
+
+/* ---- a sight
+ * --------------------------------------------------------------------------------------------------------------
+ */
+
+/* Twice the room, up to the bound; the session as it then stands. */
+static struct bk_session *grow(struct bk__turn *turn)
+{
+    struct bk_shard *shard = turn->shard;
+    const struct bk_session *sess = bk_subject_session(shard, bk_subject(shard, turn->subject));
+    uint32_t cap = sess->cap * 2u < BK_SESSION_SEEN_MAX ? sess->cap * 2u : BK_SESSION_SEEN_MAX;
+    bk_ref_t fresh = bk__shard_alloc(shard, session_bytes(cap), turn->subject);
+    if (!fresh) return NULL;
+    struct bk_subject *sub = bk__subject(shard, turn->subject);
+    struct bk_session *to = bk_arena_write(&shard->heap, fresh, session_bytes(cap));
+    memcpy(to, sess, session_bytes(sess->cap));
+    bk_arena_free(&shard->heap, sub->session, session_bytes(sess->cap));
+    to->cap = (uint16_t)cap;
+    sub->session = fresh;
+    return to;
+}
+
+/* Take the item's entry out of `seen`, or a new one; false: there is none. The rest closes up, so
+ * that the last place is free. */
+static bool take_entry(struct bk__turn *turn, struct bk_session **sess, uint32_t item,
+                       struct bk_seen *entry)
+{
+    struct bk_session *s = *sess;
+    uint32_t place = 0;
+    while (place < s->count && s->seen[place].item != item) place++;
+    if (place == s->count) {
+        *entry = (struct bk_seen){.item = item};
+        if (s->count < s->cap) return true;
+        if (s->cap < BK_SESSION_SEEN_MAX) {
+            *sess = grow(turn);
+            return *sess != NULL;
+        }
+        place = 0; /* full: the item seen longest ago goes */
+    } else {
+        *entry = s->seen[place];
+    }
+    memmove(&s->seen[place], &s->seen[place + 1], (s->count - place - 1u) * sizeof s->seen[0]);
+    s->count--;
+    return true;
+}
+
+static void learn_rules(struct bk__turn *turn, const struct bk_session *sess, uint32_t item)
+{
+    for (uint32_t back = 0; back < BK_SESSION_STEPS && sess->recent[back]; back++)
+        bk__pair_add(turn->engine, BK_PAIR_NEXT, sess->recent[back], item, BK_SESSION_STEPS - back,
+                     turn->pair_epoch, turn->who);
+}
+
+/* The item is new to the session: pairs with all the others, its session count, its posting. */
+static void learn_sight(struct bk__turn *turn, const struct bk_session *sess, uint32_t item)
+{
+    struct bk_shared *shared = &turn->engine->shared;
+    for (uint32_t i = 0; i < sess->count; i++) {
+        uint32_t other = sess->seen[i].item;
+        if (other == item || !sess->seen[i].viewed) continue;
+        bk__pair_add(turn->engine, BK_PAIR_VIEWED, item, other, 1, turn->pair_epoch, turn->who);
+        bk__pair_add(turn->engine, BK_PAIR_VIEWED, other, item, 1, turn->pair_epoch, turn->who);
+        bk__item_dirty(turn->engine, other);
+    }
+    bk__item_hot(shared, item)->sessions++;
+    bk__item_dirty(turn->engine, item);
+}
+
+static void post(struct bk__turn *turn, struct bk_session *sess, uint32_t item)
+{
+    if (!sess->taught) {
+        uint64_t key =
+            bk_mix(bk_subject(turn->shard, turn->subject)->id_hash ^ (uint64_t)sess->started_ms);
+        sess->posted = bk__posted_create(turn->engine, key);
+        sess->taught = 1;
+        bk__totals(&turn->engine->shared)->sessions++;
+    }
+    if (sess->posted) bk__posted_add(turn->engine, sess->posted, item, bk__seconds(turn->time_ms));
+}
+
+void bk__session_see(struct bk__turn *turn, uint32_t item, uint16_t weight)
+{
+    if (!bk_subject(turn->shard, turn->subject)->session) return; /* memory refused one */
+    struct bk_session *sess = session_write(turn->shard, bk_subject(turn->shard, turn->subject));
+    struct bk_seen entry;
+    if (!take_entry(turn, &sess, item, &entry)) return;
+    sess->events++;
+    if (turn->learns) {
+        learn_rules(turn, sess, item);
+        if (!entry.viewed) {
+            learn_sight(turn, sess, item);
+            post(turn, sess, item);
+            entry.viewed = 1;
+        }
+    }
+    memmove(&sess->recent[1], &sess->recent[0], sizeof sess->recent - sizeof sess->recent[0]);
+    sess->recent[0] = item;
+    uint64_t kept = (uint64_t)entry.repeat_q16 * bk_repeat_decay_q16(sess->events - entry.at) >> 16;
+    entry.repeat_q16 = (uint32_t)kept + (1u << 16);
+    entry.at = sess->events;
+    if (weight > entry.weight) entry.weight = weight;
+    sess->seen[sess->count++] = entry;
+}
+
+void bk__session_bought(struct bk__turn *turn)
+{
+    const struct bk__scratch *scratch = turn->engine->scratch;
+    const struct bk_session *sess =
+        bk_subject_session(turn->shard, bk_subject(turn->shard, turn->subject));
+    if (!sess || !turn->learns) return;
+    uint32_t lines =
+        (uint32_t)bk_min_u64(scratch->line_count, turn->engine->params.receipt_lines_max);
+    uint32_t first = sess->count > VIEWS_BEFORE_PURCHASE ? sess->count - VIEWS_BEFORE_PURCHASE : 0;
+    for (uint32_t i = first; i < sess->count; i++)
+        for (uint32_t j = 0; j < lines; j++)
+            if (sess->seen[i].item != scratch->line_item[j])
+                bk__pair_add(turn->engine, BK_PAIR_VIEW_BUY, sess->seen[i].item,
+                             scratch->line_item[j], 1, turn->pair_epoch, turn->who);
+}
