@@ -292,6 +292,7 @@ struct bk_subject {
     int64_t time_ms;             /* t of its last event: sessions are measured on it                */
     int64_t offset;              /* of its last event: as_of                                        */
     int64_t record_ms;           /* that record's own timestamp                                     */
+    int64_t waiting_ms;          /* timestamp of the first record that its waiting lists do not know */
     bk_ref_t session;            /* struct bk_session                                               */
     bk_ref_t cart;               /* map of bk_cart_line                                             */
     bk_ref_t history;            /* map of bk_bought                                                */
@@ -299,10 +300,10 @@ struct bk_subject {
     uint32_t receipts;
     uint32_t cart_order;
     uint32_t last_item;          /* item viewed last: what the product list is for                  */
-    uint32_t pad1;
+    uint32_t pad1[3];
     uint64_t orders[BK_ORDERS_KEPT]; /* hashes of the last order ids, a ring by receipts            */
 };
-_Static_assert(sizeof(struct bk_subject) == 176, "whole units of 16 bytes");
+_Static_assert(sizeof(struct bk_subject) == 192, "whole units of 16 bytes");
 
 struct bk_shard {
     int32_t partition;

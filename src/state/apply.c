@@ -164,10 +164,16 @@ static void rate(struct bk__turn *turn)
     bk__mark_set(turn, item, set, both & ~set);
 }
 
-/* The cart a visitor filled before log-in is added to the customer's. The visitor's session taught
- * its pairs under its own key already. */
+/* What a visitor did before log-in becomes the customer's: the cart is added, the views join the session. They taught shared
+ * under the visitor's own key already. */
 static void merge(struct bk__turn *turn)
 {
+    turn->learns = false;
+    for (uint32_t i = 0; i < turn->event->line_count; i++) {
+        if (turn->event->lines[i].role != BK_LINE_VIEWED) continue;
+        uint32_t item = item_of(turn, turn->event->lines[i].item);
+        if (item) bk__session_see(turn, item, WEIGHT_VIEW);
+    }
     bk__cart_change(turn, BK_CART_ADD);
 }
 
@@ -338,6 +344,7 @@ struct bk_applied bk_apply(struct bk_engine *engine, struct bk_shard *shard,
     bk__session_roll(&turn);
     step(&turn);
     note_time(&turn, place);
+    if (!bk_subject(shard, subject)->queued) bk__subject(shard, subject)->waiting_ms = place->record_ms;
     bk_dirty_put(shard, subject, bk_subject(shard, subject)->stamp, lists_of(&turn));
     applied.subject = subject;
     return applied;
