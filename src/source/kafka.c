@@ -100,8 +100,7 @@ static bool has_facts(const struct kafka_source *s)
 }
 
 /* ---- questions to the worker, and its answers
- * -----------------------------------------------------
- */
+ * --------------------------------------------- */
 
 static void ask_topics(struct kafka_source *s)
 {
@@ -176,8 +175,7 @@ static void learn_all(struct kafka_source *s)
 }
 
 /* ---- the turn
- * -------------------------------------------------------------------------------------
- */
+ * ----------------------------------------------------------------------------- */
 
 static void apply_pause(struct kafka_source *s)
 {
@@ -245,8 +243,7 @@ static void commit_sometimes(struct kafka_source *s)
 }
 
 /* ---- state
- * ----------------------------------------------------------------------------------------
- */
+ * -------------------------------------------------------------------------------- */
 
 static bool is_restarting(const struct kafka_consumer *c)
 {
@@ -287,8 +284,7 @@ static void status(struct bk_source *head, struct bk_source_status *out)
 }
 
 /* ---- closing
- * --------------------------------------------------------------------------------------
- */
+ * ------------------------------------------------------------------------------ */
 
 static void free_source(struct kafka_source *s)
 {
@@ -388,8 +384,7 @@ static void close_source(struct bk_source *head, void (*closed)(void *arg), void
 }
 
 /* ---- creation
- * -------------------------------------------------------------------------------------
- */
+ * ----------------------------------------------------------------------------- */
 
 static const struct bk_source_ops kafka_ops = {pull, pause_source, status, close_source};
 

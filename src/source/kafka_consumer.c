@@ -29,8 +29,7 @@ enum {
 };
 
 /* ---- partitions
- * -----------------------------------------------------------------------------------
- */
+ * --------------------------------------------------------------------------- */
 
 static struct kafka_part *find_part(struct kafka_consumer *c, enum bk_topic topic,
                                     int32_t partition)
@@ -124,8 +123,7 @@ static void check_end(struct kafka_consumer *c, struct kafka_part *part, bool at
 }
 
 /* ---- errors
- * ---------------------------------------------------------------------------------------
- */
+ * ------------------------------------------------------------------------------- */
 
 static void note_error(struct kafka_consumer *c, rd_kafka_resp_err_t err, const char *text)
 {
@@ -149,8 +147,7 @@ static void note_code(struct kafka_consumer *c, const char *step, rd_kafka_resp_
 }
 
 /* ---- assignment
- * -----------------------------------------------------------------------------------
- */
+ * --------------------------------------------------------------------------- */
 
 static bool is_cooperative(const struct kafka_consumer *c)
 {
@@ -265,8 +262,7 @@ void bk__kafka_consumer_take(struct kafka_consumer *c, const int32_t partitions[
 }
 
 /* ---- events
- * ---------------------------------------------------------------------------------------
- */
+ * ------------------------------------------------------------------------------- */
 
 static bk_str_t bytes_of(const void *p, size_t len)
 {
@@ -391,8 +387,9 @@ static void on_error(struct kafka_consumer *c, rd_kafka_event_t *ev)
     }
     if (err == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN) c->disconnected = true;
     note_error(c, err, rd_kafka_event_error_string(ev));
-    bk_log_warn("kafka", "error code=%s err=\"%s\"", rd_kafka_err2name(err),
-                rd_kafka_event_error_string(ev));
+    /* A lost connection is in the client's own log already. */
+    bk_log_at(err == RD_KAFKA_RESP_ERR__TRANSPORT ? BK_LOG_DEBUG : BK_LOG_WARN, "kafka",
+              "error code=%s err=\"%s\"", rd_kafka_err2name(err), rd_kafka_event_error_string(ev));
 }
 
 static void on_log(rd_kafka_event_t *ev)
@@ -432,8 +429,7 @@ static size_t handle(struct kafka_consumer *c, rd_kafka_event_t *ev)
 }
 
 /* ---- the queue
- * ------------------------------------------------------------------------------------
- */
+ * ---------------------------------------------------------------------------- */
 
 static rd_kafka_event_t *take_held(struct kafka_consumer *c)
 {
@@ -510,8 +506,7 @@ void bk__kafka_consumer_commit(struct kafka_consumer *c)
 }
 
 /* ---- ends and lag
- * ---------------------------------------------------------------------------------
- */
+ * ------------------------------------------------------------------------- */
 
 static bool wants_end(const struct kafka_part *part)
 {
@@ -571,8 +566,7 @@ int64_t bk__kafka_consumer_lag(const struct kafka_consumer *c)
 }
 
 /* ---- a life
- * ---------------------------------------------------------------------------------------
- */
+ * ------------------------------------------------------------------------------- */
 
 int bk__kafka_consumer_init(struct kafka_consumer *c, const struct bk_kafka_options *options,
                             enum kafka_role role, const struct bk_source_events *events,

@@ -6,8 +6,7 @@
 
 #include <librdkafka/rdkafka.h>
 
-/* ---- kafka_conf.c: the properties ---------------------------------------------------------------
- */
+/* ---- kafka_conf.c: the properties ------------------------------------------------------------ */
 
 enum kafka_role {
     KAFKA_ROLE_GROUP, /* reads shop.events as a member of the group                */
@@ -20,8 +19,7 @@ enum kafka_role {
 rd_kafka_conf_t *bk__kafka_conf(const struct bk_kafka_options *options, enum kafka_role role,
                                 struct bk_reason *reason);
 
-/* ---- kafka_worker.c: the questions that librdkafka answers only by blocking ---------------------
- */
+/* ---- kafka_worker.c: the questions that librdkafka answers only by blocking ------------------ */
 
 enum kafka_ask {
     KAFKA_ASK_TOPICS,  /* how many partitions have these topics?      */
@@ -65,8 +63,7 @@ void bk__kafka_worker_hurry(struct kafka_worker *worker);
 /** Every question is answered: end the thread (returns at once) and free the worker. */
 void bk__kafka_worker_stop(struct kafka_worker **worker);
 
-/* ---- kafka_consumer.c: one client handle, its queue and its partitions --------------------------
- */
+/* ---- kafka_consumer.c: one client handle, its queue and its partitions ----------------------- */
 
 enum { KAFKA_HELD_MAX = 64 };
 

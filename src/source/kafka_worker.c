@@ -70,8 +70,7 @@ static bool in_a_hurry(struct kafka_worker *worker)
 }
 
 /* ---- the questions
- * --------------------------------------------------------------------------------
- */
+ * ------------------------------------------------------------------------ */
 
 static void ask_topic(struct kafka_question *q, enum bk_topic topic)
 {
@@ -99,26 +98,38 @@ static void ask_topics(struct kafka_worker *worker, struct kafka_question *q)
         if (q->topics[topic]) ask_topic(q, (enum bk_topic)topic);
 }
 
+/** The offsets of one edge (RD_KAFKA_OFFSET_BEGINNING or _END) of all the partitions; -1 where
+ * unknown. It is the look-up by time, whose time may be an edge too:
+ * rd_kafka_query_watermark_offsets takes a timeout and forgets it while a broker is down (seen
+ * with 2.0.2: more than 90 s). */
+static void ask_edge(struct kafka_question *q, int64_t edge)
+{
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new((int)q->spans_count);
+    for (size_t i = 0; i < q->spans_count; i++)
+        rd_kafka_topic_partition_list_add(list, q->topics[q->spans[i].topic], q->spans[i].partition)
+            ->offset = edge;
+    rd_kafka_resp_err_t err = rd_kafka_offsets_for_times(q->rk, list, CALL_MS_MAX);
+    if (err) note_error(q, err, list->cnt ? list->elems[0].topic : "");
+    for (int i = 0; i < list->cnt; i++) {
+        bool known = !err && !list->elems[i].err && list->elems[i].offset >= 0;
+        int64_t offset = known ? list->elems[i].offset : -1;
+        if (edge == RD_KAFKA_OFFSET_END)
+            q->spans[i].high = offset;
+        else
+            q->spans[i].low = offset;
+    }
+    rd_kafka_topic_partition_list_destroy(list);
+}
+
 static void ask_ends(struct kafka_worker *worker, struct kafka_question *q)
 {
-    for (size_t i = 0; i < q->spans_count; i++) {
-        struct kafka_span *span = &q->spans[i];
-        const char *name = q->topics[span->topic];
-        rd_kafka_resp_err_t err = RD_KAFKA_RESP_ERR__TIMED_OUT;
-        span->low = span->high = -1;
-        if (!in_a_hurry(worker))
-            err = rd_kafka_query_watermark_offsets(q->rk, name, span->partition, &span->low,
-                                                   &span->high, CALL_MS_MAX);
-        if (err) {
-            span->high = -1;
-            note_error(q, err, name);
-        }
-    }
+    for (size_t i = 0; i < q->spans_count; i++) q->spans[i].low = q->spans[i].high = -1;
+    if (!in_a_hurry(worker)) ask_edge(q, RD_KAFKA_OFFSET_END);
+    if (!in_a_hurry(worker)) ask_edge(q, RD_KAFKA_OFFSET_BEGINNING);
 }
 
 /* ---- the thread
- * -----------------------------------------------------------------------------------
- */
+ * --------------------------------------------------------------------------- */
 
 static void ring(int bell_fd)
 {

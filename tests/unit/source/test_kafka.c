@@ -25,8 +25,7 @@
 enum { PARTS_MAX = 8 };
 
 /* ---- the shop
- * -------------------------------------------------------------------------------------
- */
+ * ----------------------------------------------------------------------------- */
 
 struct shop {
     rd_kafka_t *producer;
@@ -85,8 +84,7 @@ static void close_shop(struct shop *shop)
 }
 
 /* ---- the reader
- * -----------------------------------------------------------------------------------
- */
+ * --------------------------------------------------------------------------- */
 
 struct seen {
     bool assigned;
@@ -292,8 +290,7 @@ static bool has_goal_assigned(const struct reader *r)
 #define STOCK    (1u << BK_TOPIC_STOCK)
 
 /* ---- order, budgets, ends
- * -------------------------------------------------------------------------
- */
+ * ----------------------------------------------------------------- */
 
 static void every_record_comes_once_and_in_order_whatever_the_budget(void **state)
 {
@@ -389,6 +386,36 @@ static void ends_are_told_once_also_for_empty_partitions_and_for_starts_at_the_e
     close_shop(&shop);
 }
 
+static void the_end_is_the_one_at_the_start_though_records_keep_coming(void **state)
+{
+    (void)state;
+    uv_loop_t loop;
+    struct shop shop;
+    struct reader r;
+    open_shop(&shop, 1);
+    open_topic(&shop, BK_TOPIC_PRODUCTS, 1);
+    sell(&shop, BK_TOPIC_PRODUCTS, 0, 2000);
+    settle(&shop);
+    uv_loop_init(&loop);
+    init_reader(&r, &loop);
+    r.budget = 5;
+    open_reader(&r, &shop, "g", PRODUCTS, quick);
+    goal = 5;
+    assert_true(run_until(&r, 5000, has_goal_total));
+    r.lazy = true;
+    run_until(&r, 300, NULL); /* time for the question, none for the records */
+    sell(&shop, BK_TOPIC_PRODUCTS, 0, 2000);
+    settle(&shop);
+    r.lazy = false;
+    r.budget = 2000;
+    goal = 4000;
+    assert_true(run_until(&r, 5000, has_goal_total));
+    assert_int_equal(r.seen[BK_TOPIC_PRODUCTS][0].end_at, 2000);
+    close_reader(&r, 2000);
+    assert_int_equal(uv_loop_close(&loop), 0);
+    close_shop(&shop);
+}
+
 static void facts_are_whole_before_the_first_event(void **state)
 {
     (void)state;
@@ -421,8 +448,7 @@ static void facts_are_whole_before_the_first_event(void **state)
 }
 
 /* ---- trouble
- * --------------------------------------------------------------------------------------
- */
+ * ------------------------------------------------------------------------------ */
 
 static bool is_topic_missing(const struct reader *r)
 {
@@ -522,8 +548,7 @@ static void a_broker_that_goes_and_comes_back_costs_no_record(void **state)
 }
 
 /* ---- the group
- * ------------------------------------------------------------------------------------
- */
+ * ---------------------------------------------------------------------------- */
 
 /** Not pulled (with records waiting and without) or paused for longer than max.poll.interval.ms. */
 static void a_silent_owner_stays_a_member(void **state)
@@ -652,8 +677,7 @@ static void two_members_share_cooperatively(void **state)
 }
 
 /* ---- closing
- * --------------------------------------------------------------------------------------
- */
+ * ------------------------------------------------------------------------------ */
 
 static void closing_works_at_any_moment(void **state)
 {
@@ -706,8 +730,7 @@ static void closing_with_the_broker_down_keeps_its_deadline(void **state)
 }
 
 /* ---- properties
- * -----------------------------------------------------------------------------------
- */
+ * --------------------------------------------------------------------------- */
 
 static void a_property_that_breaks_a_promise_is_refused_by_name(void **state)
 {
@@ -748,6 +771,7 @@ int main(void)
         cmocka_unit_test(every_record_comes_once_and_in_order_whatever_the_budget),
         cmocka_unit_test(a_record_wakes_an_idle_loop_well_before_the_tick),
         cmocka_unit_test(ends_are_told_once_also_for_empty_partitions_and_for_starts_at_the_end),
+        cmocka_unit_test(the_end_is_the_one_at_the_start_though_records_keep_coming),
         cmocka_unit_test(facts_are_whole_before_the_first_event),
         cmocka_unit_test(a_missing_topic_is_a_state_and_is_tried_again),
         cmocka_unit_test(an_offset_out_of_range_starts_again_from_the_beginning_and_says_so),
