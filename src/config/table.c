@@ -66,7 +66,7 @@ static const char *check_brokers(const char *text, int64_t value)
 static const char *check_redis_url(const char *text, int64_t value)
 {
     (void)value;
-    if (strncmp(text, "unix:///", 8) == 0 && text[8]) return NULL;
+    if (strncmp(text, "unix://", 7) == 0 && strchr(text + 7, '/')) return NULL;
     if (strncmp(text, "redis://", 8) == 0 && text[8]) return NULL;
     return strncmp(text, "rediss://", 9) == 0
                ? "asks for TLS, which this build's Redis client does not speak (use redis:// "

@@ -36,12 +36,12 @@
  * COST  submit: one append to hiredis' output and one allocation of hiredis; an answer: none.
  */
 #include "basketry/log.h"
+#include "basketry/redis_url.h"
 #include "basketry/sink.h"
 #include "redis_greeting.h"
 #include "redis_reply.h"
 #include "redis_resolve.h"
 #include "redis_ring.h"
-#include "redis_url.h"
 #include "redis_uv.h"
 
 #include <stdarg.h>
@@ -84,7 +84,7 @@ struct redis_sink {
     uv_loop_t *loop;
     struct bk_sink_events events;
     struct bk_redis_options options; /* url and password are NULL here: they live in `url` */
-    struct redis_url url;
+    struct bk_redis_url url;
 
     enum state state;
     char detail[160];
@@ -618,7 +618,7 @@ static const struct bk_sink_ops ops = {
 static int take_options(struct redis_sink *sink, const struct bk_redis_options *options,
                         struct bk_reason *reason)
 {
-    int rc = bk__redis_url_parse(options->url, &sink->url, reason);
+    int rc = bk_redis_url_parse(options->url, &sink->url, reason);
     if (rc) return rc;
     if (options->password && options->password[0]) {
         if (strlen(options->password) >= sizeof sink->url.password)

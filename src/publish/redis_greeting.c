@@ -142,7 +142,7 @@ static void on_info(redisAsyncContext *ac, void *arg_reply, void *arg)
 
 void bk__redis_greeting_start(struct redis_greeting *greeting, redisAsyncContext *ac)
 {
-    const struct redis_url *url = greeting->url;
+    const struct bk_redis_url *url = greeting->url;
     greeting->now = (struct redis_peer){0};
     greeting->finished = false;
     if (url->password[0] && url->user[0])

@@ -3,7 +3,7 @@
 #define BASKETRY_PUBLISH_REDIS_GREETING_H
 
 #include "basketry/sink.h"
-#include "redis_url.h"
+#include "basketry/redis_url.h"
 
 #include <hiredis/async.h>
 
@@ -20,7 +20,7 @@ struct redis_peer {
 };
 
 struct redis_greeting {
-    const struct redis_url *url; /* user, password, db; borrowed */
+    const struct bk_redis_url *url; /* user, password, db; borrowed */
     struct redis_peer before;    /* the connection we wrote on last; id 0 when there was none */
     struct redis_peer now;       /* filled by the answers */
     /** STORED when the connection may be written to; otherwise the class and words of the error. */

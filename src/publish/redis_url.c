@@ -6,7 +6,7 @@
  * credentials, so that a password pasted without encoding its '@' still works. Reasons name the
  * part that is wrong and never quote the text: it may hold a password.
  */
-#include "redis_url.h"
+#include "basketry/redis_url.h"
 
 static const int default_port = 6379;
 
@@ -71,7 +71,7 @@ static bk_str_t from(bk_str_t text, uint32_t at)
 }
 
 /* Cut "user:password@" off the front of *rest, when it is there. */
-static int take_credentials(bk_str_t *rest, struct redis_url *url, struct bk_reason *reason)
+static int take_credentials(bk_str_t *rest, struct bk_redis_url *url, struct bk_reason *reason)
 {
     bk_str_t authority = bk_str(rest->p, find(*rest, '/'));
     uint32_t at = find_last(authority, '@');
@@ -86,7 +86,7 @@ static int take_credentials(bk_str_t *rest, struct redis_url *url, struct bk_rea
     return 0;
 }
 
-static int take_db(bk_str_t text, struct redis_url *url, struct bk_reason *reason)
+static int take_db(bk_str_t text, struct bk_redis_url *url, struct bk_reason *reason)
 {
     if (text.len == 0) return 0;
     url->db = number(text, 0, 65535);
@@ -97,7 +97,7 @@ static int take_db(bk_str_t text, struct redis_url *url, struct bk_reason *reaso
 }
 
 /* host[:port] or [v6-address][:port] */
-static int take_host(bk_str_t text, struct redis_url *url, struct bk_reason *reason)
+static int take_host(bk_str_t text, struct bk_redis_url *url, struct bk_reason *reason)
 {
     bk_str_t host = bk_str(text.p, find_last(text, ':'));
     bk_str_t port = from(text, host.len + 1);
@@ -122,7 +122,7 @@ static int take_host(bk_str_t text, struct redis_url *url, struct bk_reason *rea
     return 0;
 }
 
-static int parse_tcp(bk_str_t rest, struct redis_url *url, struct bk_reason *reason)
+static int parse_tcp(bk_str_t rest, struct bk_redis_url *url, struct bk_reason *reason)
 {
     int rc = take_credentials(&rest, url, reason);
     if (rc) return rc;
@@ -131,7 +131,7 @@ static int parse_tcp(bk_str_t rest, struct redis_url *url, struct bk_reason *rea
     return rc ? rc : take_db(from(rest, slash + 1), url, reason);
 }
 
-static int parse_unix(bk_str_t rest, struct redis_url *url, struct bk_reason *reason)
+static int parse_unix(bk_str_t rest, struct bk_redis_url *url, struct bk_reason *reason)
 {
     int rc = take_credentials(&rest, url, reason);
     if (rc) return rc;
@@ -154,11 +154,11 @@ static bool starts(bk_str_t text, bk_str_t prefix)
     return text.len >= prefix.len && memcmp(text.p, prefix.p, prefix.len) == 0;
 }
 
-int bk__redis_url_parse(const char *text, struct redis_url *url, struct bk_reason *reason)
+int bk_redis_url_parse(const char *text, struct bk_redis_url *url, struct bk_reason *reason)
 {
     static const bk_str_t tcp = {"redis://", 8}, tls = {"rediss://", 9}, local = {"unix://", 7};
     bk_str_t all = bk_str_c(text);
-    *url = (struct redis_url){0};
+    *url = (struct bk_redis_url){0};
     if (starts(all, tcp)) return parse_tcp(from(all, tcp.len), url, reason);
     if (starts(all, local)) return parse_unix(from(all, local.len), url, reason);
     if (starts(all, tls))

@@ -1,7 +1,7 @@
 /* test_redis_parts.c -- the URL, the ring and the reply slot of the Redis sink, each by itself. */
 #include "../../../src/publish/redis_reply.h"
 #include "../../../src/publish/redis_ring.h"
-#include "../../../src/publish/redis_url.h"
+#include "basketry/redis_url.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -11,13 +11,13 @@
 
 #include <cmocka.h>
 
-static struct redis_url url;
+static struct bk_redis_url url;
 static struct bk_reason reason;
 
 static int parse(const char *text)
 {
     reason.text[0] = '\0';
-    return bk__redis_url_parse(text, &url, &reason);
+    return bk_redis_url_parse(text, &url, &reason);
 }
 
 static void a_host_alone_gets_the_usual_port_and_database(void **state)
