@@ -99,12 +99,13 @@ struct bk_source *bk_source_kafka_create(struct uv_loop_s *loop, const struct bk
 /* ---- a log file ---------------------------------------------------------------------------------------------------- */
 
 /** Replay a file written by bk_log_writer (format at the top of src/source/log_file.c); same contract, ends included.
- *  `loop` may be NULL: then nothing is woken and the owner pulls until every partition reached its end. */
+ *  `loop` may be NULL: then nothing is woken and the owner pulls until every partition reached its end, or status says
+ *  "failed": what precedes damage (or a missing tail) has then been delivered, and `detail` names the byte. */
 struct bk_source *bk_source_file_create(struct uv_loop_s *loop, const char *path,
                                         const struct bk_source_events *events, struct bk_reason *reason);
 
 struct bk_log_writer;
-/** Create (or truncate) a log file with `partitions` partitions of shop.events. */
+/** Create (or truncate) a log file with `partitions` partitions of shop.events; the fact topics have one each. */
 struct bk_log_writer *bk_log_writer_create(const char *path, int32_t partitions, struct bk_reason *reason);
 /** Append one record; partition < 0 means by key (murmur2, as Kafka's Java client does); offset is assigned. 0 or BK_EIO. */
 BK_MUST_CHECK int bk_log_writer_append(struct bk_log_writer *writer, enum bk_topic topic, int32_t partition,
