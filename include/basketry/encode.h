@@ -25,7 +25,7 @@ struct bk_list_frame {
     const char *algorithm;
     const char *variant;
     bk_wall_ms_t generated_ms;
-    bk_wall_ms_t expires_ms;
+    bk_wall_ms_t expires_ms; /* 0: as long as the key is there (null)                               */
     uint32_t expire_s;       /* EX of the key; 0: none                                               */
     int32_t partition;       /* as_of; < 0: none                                                     */
     int64_t offset;

@@ -20,6 +20,7 @@ struct bk_ticket {
     uint32_t handle;
     uint32_t what;
     uint32_t stamp;
+    int64_t note;         /* the owner's                                                          */
     int64_t submitted_ns; /* set by the sink at submit (monotonic)                                       */
 };
 

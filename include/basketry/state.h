@@ -360,6 +360,7 @@ struct bk_engine {
     struct bk_state_params params;
     struct bk_shared shared;
     struct bk_shard *shards[BK_SHARDS_MAX]; /* by partition; NULL: not here                         */
+    int32_t shard_top;                      /* partitions are below this                            */
     bool frozen;                            /* evaluate's static protocols: shared state stays as it is */
     struct bk_arena self;                   /* scratch and the shards' own structs: not part of the state */
     uint64_t counters[BK_STATE_COUNTER_COUNT]; /* of shared; shards keep their own                  */
@@ -373,6 +374,8 @@ void bk_engine_deinit(struct bk_engine *engine);
 struct bk_shard *bk_engine_shard(struct bk_engine *engine, int32_t partition);
 /** Forget a partition: its subjects are gone, what it added to shared stays. */
 void bk_engine_drop(struct bk_engine *engine, int32_t partition);
+/** Bytes of shared's arenas. */
+uint64_t bk_shared_bytes(const struct bk_shared *shared);
 /** Bytes of all arenas. */
 uint64_t bk_engine_bytes(const struct bk_engine *engine);
 /** Sum of a counter over all shards. */
@@ -401,12 +404,13 @@ void bk_apply_product(struct bk_engine *engine, bk_str_t key, const struct bk_ev
 
 /* ---- what waits to be published ---------------------------------------------------------------------------------------- */
 
-/** Take the next dirty subject off the shard's queue: its handle, with the contexts in `*contexts` (cleared), or 0. */
-uint32_t bk_dirty_take(struct bk_shard *shard, uint32_t *contexts);
-/** Put contexts back (an answer was lost, a refresh is due). Ignored when the subject is gone or the stamp is another. */
-void bk_dirty_put(struct bk_shard *shard, uint32_t subject, uint32_t stamp, uint32_t contexts);
-/** Note that these contexts are on the reader's side now. */
-void bk_subject_published(struct bk_shard *shard, uint32_t subject, uint32_t contexts);
+/** Take the next dirty subject off the shard's queue: its handle, with its contexts and the timestamp of the first record they do
+ *  not know (0: none, a refresh), or 0. */
+uint32_t bk_dirty_take(struct bk_shard *shard, uint32_t *contexts, int64_t *waiting_ms);
+/** Put contexts (back) into the queue. Ignored when the subject is gone or the stamp is another. */
+void bk_dirty_put(struct bk_shard *shard, uint32_t subject, uint32_t stamp, uint32_t contexts, int64_t waiting_ms);
+/** Say which contexts the readers have. */
+void bk_subject_live_set(struct bk_shard *shard, uint32_t subject, uint32_t contexts);
 /** Take the next dirty item, or 0. */
 uint32_t bk_dirty_item_take(struct bk_engine *engine);
 void bk_dirty_item_put(struct bk_engine *engine, uint32_t item);

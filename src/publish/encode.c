@@ -218,7 +218,7 @@ static char *put_value(char *at, const struct bk_shared *shared, const struct bk
     at = PUT(at, "\",\"generated_at\":");
     at = put_i64(at, frame->generated_ms);
     at = PUT(at, ",\"expires_at\":");
-    at = put_i64(at, frame->expires_ms);
+    at = frame->expires_ms ? put_i64(at, frame->expires_ms) : PUT(at, "null");
     at = PUT(at, ",\"as_of\":");
     at = put_as_of(at, frame);
     at = PUT(at, ",\"token\":");

@@ -102,6 +102,11 @@ void bk_ranker_destroy(struct bk_ranker **ranker)
     *ranker = NULL;
 }
 
+uint64_t bk_ranker_bytes(const struct bk_ranker *ranker)
+{
+    return bk_arena_bytes(&ranker->arena);
+}
+
 void bk_ranker_set_weights(struct bk_ranker *ranker, const struct bk_weights *weights)
 {
     ranker->weights = *weights;

@@ -23,7 +23,7 @@ int bk_engine_init(struct bk_engine *engine, const struct bk_state_params *param
 
 void bk_engine_deinit(struct bk_engine *engine)
 {
-    for (int32_t partition = 0; partition < BK_SHARDS_MAX; partition++)
+    for (int32_t partition = 0; partition < engine->shard_top; partition++)
         if (engine->shards[partition]) bk__shard_deinit(engine->shards[partition]);
     bk__shared_deinit(&engine->shared);
     bk_arena_deinit(&engine->self);
@@ -43,6 +43,7 @@ struct bk_shard *bk_engine_shard(struct bk_engine *engine, int32_t partition)
         bk_arena_free(&engine->self, ref, sizeof *shard);
         return NULL;
     }
+    if (partition >= engine->shard_top) engine->shard_top = partition + 1;
     return engine->shards[partition] = shard;
 }
 
@@ -67,14 +68,17 @@ static uint64_t shard_bytes(const struct bk_shard *shard)
            bk_arena_bytes(&shard->totals);
 }
 
+uint64_t bk_shared_bytes(const struct bk_shared *shared)
+{
+    return bk_arena_bytes(&shared->items.arena) + bk_arena_bytes(&shared->hot.arena) +
+           bk_arena_bytes(&shared->posted.arena) + bk_arena_bytes(&shared->index.heads) +
+           bk_arena_bytes(&shared->heap) + bk_arena_bytes(&shared->totals);
+}
+
 uint64_t bk_engine_bytes(const struct bk_engine *engine)
 {
-    const struct bk_shared *shared = &engine->shared;
-    uint64_t bytes = bk_arena_bytes(&shared->items.arena) + bk_arena_bytes(&shared->hot.arena) +
-                     bk_arena_bytes(&shared->posted.arena) + bk_arena_bytes(&shared->index.heads) +
-                     bk_arena_bytes(&shared->heap) + bk_arena_bytes(&shared->totals) +
-                     bk_arena_bytes(&engine->self);
-    for (int32_t partition = 0; partition < BK_SHARDS_MAX; partition++)
+    uint64_t bytes = bk_shared_bytes(&engine->shared) + bk_arena_bytes(&engine->self);
+    for (int32_t partition = 0; partition < engine->shard_top; partition++)
         if (engine->shards[partition]) bytes += shard_bytes(engine->shards[partition]);
     return bytes;
 }
@@ -82,7 +86,7 @@ uint64_t bk_engine_bytes(const struct bk_engine *engine)
 uint64_t bk_engine_counter(const struct bk_engine *engine, enum bk_state_counter counter)
 {
     uint64_t sum = engine->counters[counter];
-    for (int32_t partition = 0; partition < BK_SHARDS_MAX; partition++)
+    for (int32_t partition = 0; partition < engine->shard_top; partition++)
         if (engine->shards[partition])
             sum += bk_shard_totals(engine->shards[partition])->counters[counter];
     return sum;

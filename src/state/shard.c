@@ -185,13 +185,14 @@ uint32_t bk__subject_intern(struct bk_shard *shard, bk_str_t id, int64_t time_ms
 /* ---- what waits to be published
  * ------------------------------------------------------------------------------------------ */
 
-void bk_dirty_put(struct bk_shard *shard, uint32_t subject, uint32_t stamp, uint32_t contexts)
+void bk_dirty_put(struct bk_shard *shard, uint32_t subject, uint32_t stamp, uint32_t contexts, int64_t waiting_ms)
 {
     if (!contexts || !subject || subject > bk_table_top(&shard->subjects)) return;
     const struct bk_subject *now = bk_subject(shard, subject);
     if (!now->alive || now->stamp != stamp) return;
     struct bk_subject *sub = bk__subject(shard, subject);
     sub->dirty |= contexts;
+    if (waiting_ms && (!sub->waiting_ms || waiting_ms < sub->waiting_ms)) sub->waiting_ms = waiting_ms;
     if (sub->queued) return;
     sub->queued = 1;
     sub->dirty_next = 0;
@@ -204,7 +205,7 @@ void bk_dirty_put(struct bk_shard *shard, uint32_t subject, uint32_t stamp, uint
     totals->dirty_count++;
 }
 
-uint32_t bk_dirty_take(struct bk_shard *shard, uint32_t *contexts)
+uint32_t bk_dirty_take(struct bk_shard *shard, uint32_t *contexts, int64_t *waiting_ms)
 {
     uint32_t subject = bk_shard_totals(shard)->dirty_head;
     if (!subject) return 0;
@@ -214,12 +215,13 @@ uint32_t bk_dirty_take(struct bk_shard *shard, uint32_t *contexts)
     if (!totals->dirty_head) totals->dirty_tail = 0;
     totals->dirty_count--;
     *contexts = sub->dirty;
+    *waiting_ms = sub->waiting_ms;
     sub->dirty = sub->queued = sub->dirty_next = 0;
+    sub->waiting_ms = 0;
     return subject;
 }
 
-void bk_subject_published(struct bk_shard *shard, uint32_t subject, uint32_t contexts)
+void bk_subject_live_set(struct bk_shard *shard, uint32_t subject, uint32_t contexts)
 {
-    if ((bk_subject(shard, subject)->live & contexts) != contexts)
-        bk__subject(shard, subject)->live |= contexts;
+    if (bk_subject(shard, subject)->live != contexts) bk__subject(shard, subject)->live = contexts;
 }

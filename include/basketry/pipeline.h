@@ -1,0 +1,77 @@
+/* pipeline.h -- the stages wired together, and one turn of the whole.
+ *
+ * The pipeline owns engine, ranker, decoder, publisher and counters; source and sink are made by the owner with the callbacks
+ * given here, so that `run` joins Kafka and Redis on a libuv loop and a test joins a file and a simulated sink with a clock of its own. Nothing
+ * in it knows a loop: it is turned.
+ */
+#ifndef BASKETRY_PIPELINE_H
+#define BASKETRY_PIPELINE_H
+
+#include "basketry/config.h"
+#include "basketry/decode.h"
+#include "basketry/metrics.h"
+#include "basketry/publisher.h"
+#include "basketry/source.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/*       enum                  word            what it means */
+#define BK_INTAKE_TABLE(X)                                                                                       \
+    X(BK_INTAKE_FLOWING,       "flowing",      "records are pulled as they come")                                \
+    X(BK_INTAKE_WINDOW,        "window_full",  "more lists wait for Redis than lists.waiting_max allows")        \
+    X(BK_INTAKE_SINK,          "redis_away",   "Redis took nothing for a second: frozen, refusing or gone")      \
+    X(BK_INTAKE_CLOSING,       "closing",      "shutting down: what is in hand is finished, nothing new begins")
+
+enum bk_intake {
+#define X(name, word, text) name,
+    BK_INTAKE_TABLE(X)
+#undef X
+};
+const char *bk_intake_word(enum bk_intake intake);
+
+struct bk_pipeline;
+
+/** All stages of a configuration, without source and sink. NULL with a reason. */
+struct bk_pipeline *bk_pipeline_create(const struct bk_config *cfg, struct bk_reason *reason);
+/** Source and sink must be closed. */
+void bk_pipeline_destroy(struct bk_pipeline **pipeline);
+
+/** The callbacks to make a source and a sink with. `wake` is called when a turn is worth taking; `now_wall` gives the time of an answer. */
+struct bk_source_events bk_pipeline_source_events(struct bk_pipeline *pipeline, void (*wake)(void *arg), void *arg);
+struct bk_sink_events bk_pipeline_sink_events(struct bk_pipeline *pipeline);
+/** Both are borrowed until they are closed. 0 or BK_ENOMEM. */
+BK_MUST_CHECK int bk_pipeline_attach(struct bk_pipeline *pipeline, struct bk_source *source, struct bk_sink *sink);
+
+/** One turn: publish what is ready, pull what there is room for, publish what that changed, bounded housekeeping. Returns whether
+ *  another turn is worth taking at once. */
+bool bk_pipeline_turn(struct bk_pipeline *pipeline, bk_mono_ms_t mono, bk_wall_ms_t wall_ms);
+/** Pull nothing any more. */
+void bk_pipeline_close_intake(struct bk_pipeline *pipeline);
+/** Every assigned partition has reached the end it had at start, and everything is published. */
+bool bk_pipeline_is_done(const struct bk_pipeline *pipeline);
+/** Nothing waits and nothing is unanswered. */
+bool bk_pipeline_is_idle(const struct bk_pipeline *pipeline);
+/** Take over the keys that may change while running. */
+void bk_pipeline_reload(struct bk_pipeline *pipeline, const struct bk_config *cfg);
+
+/* What questions (serve/) look at. */
+struct bk_engine *bk_pipeline_engine(struct bk_pipeline *pipeline);
+struct bk_ranker *bk_pipeline_ranker(struct bk_pipeline *pipeline);
+struct bk_publisher *bk_pipeline_publisher(struct bk_pipeline *pipeline);
+struct bk_source *bk_pipeline_source(struct bk_pipeline *pipeline);
+struct bk_sink *bk_pipeline_sink(struct bk_pipeline *pipeline);
+const struct bk_config *bk_pipeline_config(const struct bk_pipeline *pipeline);
+/** Counters, with the gauges brought up to date. */
+const struct bk_metrics *bk_pipeline_metrics(struct bk_pipeline *pipeline);
+enum bk_intake bk_pipeline_intake(const struct bk_pipeline *pipeline);
+struct bk_now bk_pipeline_now(const struct bk_pipeline *pipeline);
+
+/** State parameters of a configuration. */
+void bk_state_params_from_config(const struct bk_config *cfg, struct bk_state_params *params);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,393 @@
+/* pipeline.c -- the one file that knows every stage.
+ *
+ *   source ─► decode ─► apply ─► (dirty) ─► publisher ─► sink
+ *
+ * A turn publishes before it pulls, so that back-pressure is seen first, and publishes again what the pull changed, so that a fresh event
+ * does not wait for the next turn. Intake rests when too many lists wait or Redis has taken nothing for a second: what waits are bits, so
+ * resting is about freshness of what is published first, not about memory.
+ */
+#include "basketry/pipeline.h"
+
+#include "basketry/log.h"
+
+#include <stdlib.h>
+
+enum {
+    PULL_PER_TURN = 256,
+    SINK_AWAY_MS = 1000,
+    PARTITIONS_MAX = BK_SHARDS_MAX,
+};
+
+struct bk_pipeline {
+    struct bk_config cfg;
+    struct bk_engine engine;
+    struct bk_ranker *ranker;
+    struct bk_decoder *decoder;
+    struct bk_publisher *publisher;
+    struct bk_metrics metrics;
+    struct bk_source *source;
+    struct bk_sink *sink;
+    void (*wake)(void *arg);
+    void *wake_arg;
+    struct bk_now now;
+    enum bk_intake intake;
+    bool closing;
+    bk_mono_ms_t started;
+    bk_mono_ms_t room_at;         /* when the sink last had room                                    */
+    bk_mono_ms_t stream_at;       /* when the stream's clock last moved                             */
+    int64_t stream_ms;
+    uint32_t assigned, ended;     /* partitions of shop.events                                      */
+    bool has_ended[PARTITIONS_MAX];
+    struct bk_log_gate bad_gate;
+};
+
+const char *bk_intake_word(enum bk_intake intake)
+{
+    static const char *const words[] = {
+#define X(name, word, text) word,
+        BK_INTAKE_TABLE(X)
+#undef X
+    };
+    return (size_t)intake < BK_COUNTOF(words) ? words[intake] : "?";
+}
+
+/* ---- making ------------------------------------------------------------------------------------------------------------------- */
+
+void bk_state_params_from_config(const struct bk_config *cfg, struct bk_state_params *params)
+{
+    uint32_t events = 1024;
+    while (events * 2ll <= cfg->state_dedup_events) events *= 2; /* the ring wants a power of two */
+    *params = (struct bk_state_params){
+        .bytes_max = (uint64_t)cfg->state_bytes_max,
+        .shards_max = (uint32_t)cfg->state_shards_max,
+        .items_max = (uint32_t)cfg->state_items_max,
+        .dedup_events = events,
+        .pair_partners_max = (uint32_t)cfg->state_pair_partners_max,
+        .receipt_lines_max = (uint32_t)cfg->state_receipt_lines_max,
+        .postings_max = (uint32_t)cfg->state_postings_max,
+        .pair_epoch_ms = cfg->state_pair_epoch,
+        .popularity_epoch_ms = cfg->state_popularity_epoch,
+        .session_gap_ms = cfg->session_gap,
+        .session_events_max = (uint32_t)cfg->session_events_max,
+        .cart_lines_max = (uint32_t)cfg->cart_lines_max,
+        .history_items_max = (uint32_t)cfg->history_items_max,
+        .consent_default = (enum bk_consent)(cfg->consent_default + BK_CONSENT_NONE),
+        .time_ahead_max_ms = cfg->time_ahead_max,
+    };
+}
+
+static struct bk_publisher_options publisher_options(const struct bk_config *cfg)
+{
+    return (struct bk_publisher_options){
+        .key_prefix = cfg->redis_key_prefix,
+        .variant = "base",
+        .config_version = (uint32_t)(bk_config_digest(cfg) & 0xffff),
+        .size = (uint32_t)cfg->lists_size,
+        .refresh_ms = cfg->lists_refresh,
+        .email_ms = cfg->lists_email_interval,
+        .item_interval_ms = cfg->lists_item_interval,
+        .distinct_min = (uint32_t)cfg->privacy_distinct_min,
+        .announce = cfg->lists_updates_channel,
+    };
+}
+
+struct bk_pipeline *bk_pipeline_create(const struct bk_config *cfg, struct bk_reason *reason)
+{
+    struct bk_pipeline *pl = calloc(1, sizeof *pl);
+    if (!pl) {
+        bk_reason_set(reason, BK_ENOMEM, "no memory for the pipeline");
+        return NULL;
+    }
+    pl->cfg = *cfg;
+    struct bk_state_params params;
+    bk_state_params_from_config(cfg, &params);
+    struct bk_weights weights;
+    bk_weights_default(&weights);
+    if (bk_engine_init(&pl->engine, &params) != BK_OK || !(pl->ranker = bk_ranker_create(&pl->engine, &weights))) {
+        bk_reason_set(reason, BK_ENOMEM, "state.bytes_max=%lld cannot be reserved", (long long)cfg->state_bytes_max);
+        bk_pipeline_destroy(&pl);
+        return NULL;
+    }
+    pl->decoder = bk_decoder_create(cfg->decode_schemas_dir[0] ? cfg->decode_schemas_dir : NULL, (uint32_t)cfg->decode_bytes_max, reason);
+    if (!pl->decoder) bk_pipeline_destroy(&pl);
+    return pl;
+}
+
+void bk_pipeline_destroy(struct bk_pipeline **pipeline)
+{
+    struct bk_pipeline *pl = *pipeline;
+    if (!pl) return;
+    bk_publisher_destroy(&pl->publisher);
+    bk_decoder_destroy(&pl->decoder);
+    bk_ranker_destroy(&pl->ranker);
+    bk_engine_deinit(&pl->engine);
+    free(pl);
+    *pipeline = NULL;
+}
+
+int bk_pipeline_attach(struct bk_pipeline *pl, struct bk_source *source, struct bk_sink *sink)
+{
+    struct bk_publisher_options options = publisher_options(&pl->cfg);
+    pl->source = source;
+    pl->sink = sink;
+    pl->publisher = bk_publisher_create(&pl->engine, pl->ranker, sink, &pl->metrics, &options);
+    return pl->publisher ? BK_OK : BK_ENOMEM;
+}
+
+void bk_pipeline_reload(struct bk_pipeline *pl, const struct bk_config *cfg)
+{
+    pl->cfg.lists_refresh = cfg->lists_refresh;
+    pl->cfg.lists_email_interval = cfg->lists_email_interval;
+    pl->cfg.lists_item_interval = cfg->lists_item_interval;
+    struct bk_publisher_options options = publisher_options(&pl->cfg);
+    bk_publisher_set_options(pl->publisher, &options);
+}
+
+/* ---- records come in ------------------------------------------------------------------------------------------------------------ */
+
+static void note_bad(struct bk_pipeline *pl, const struct bk_record *record, struct bk_verdict verdict)
+{
+    uint64_t held;
+    if (!bk_log_gate_open(&pl->bad_gate, pl->now.mono, &held)) return;
+    bk_log_warn("decode", "bad_record verdict=%s field=%s topic=%d partition=%d offset=%lld held_back=%llu",
+                bk_verdict_label(verdict.code), verdict.field, (int)record->topic, record->partition,
+                (long long)record->offset, (unsigned long long)held);
+}
+
+static enum bk_verdict_code apply_behaviour(struct bk_pipeline *pl, const struct bk_record *record, const struct bk_event *event)
+{
+    struct bk_shard *shard = bk_engine_shard(&pl->engine, record->partition);
+    if (!shard) return BK_VERDICT_WRONG_TOPIC;
+    struct bk_place place = {record->offset, record->timestamp_ms};
+    struct bk_applied applied = bk_apply(&pl->engine, shard, &place, event);
+    if (applied.erased) bk_publisher_erase(pl->publisher, bk_str(applied.erased_id, applied.erased_id_len), applied.erased);
+    return applied.verdict;
+}
+
+static enum bk_verdict_code apply(struct bk_pipeline *pl, const struct bk_record *record, const struct bk_event *event)
+{
+    if (event->kind == BK_EVENT_PRODUCT) bk_apply_product(&pl->engine, record->key, event);
+    if (record->topic == BK_TOPIC_EVENTS) return apply_behaviour(pl, record, event);
+    return BK_VERDICT_OK; /* stock and customers are checked and counted; nothing reads them yet */
+}
+
+static void on_record(void *arg, const struct bk_record *record)
+{
+    struct bk_pipeline *pl = arg;
+    const struct bk_event *event;
+    struct bk_verdict verdict = bk_decode(pl->decoder, record, &event);
+    if (verdict.code == BK_VERDICT_OK) {
+        verdict.code = apply(pl, record, event);
+        if (verdict.code == BK_VERDICT_OK) bk_metrics_add(&pl->metrics, BK_METRIC_EVENTS_APPLIED + event->kind, 1);
+    } else {
+        note_bad(pl, record, verdict);
+    }
+    bk_metrics_add(&pl->metrics, BK_METRIC_RECORDS + verdict.code, 1);
+}
+
+/* ---- partitions come and go: a revoked one is kept warm, and goes on where it stopped if it comes back --------------------------- */
+
+static int64_t on_assigned(void *arg, enum bk_topic topic, int32_t partition)
+{
+    struct bk_pipeline *pl = arg;
+    if (topic != BK_TOPIC_EVENTS) return BK_OFFSET_BEGINNING;
+    struct bk_shard *shard = bk_engine_shard(&pl->engine, partition);
+    if (!shard) {
+        bk_log_error("state", "no_shard partition=%d shards_max=%lld", partition, (long long)pl->cfg.state_shards_max);
+        return BK_OFFSET_BEGINNING;
+    }
+    pl->assigned++;
+    pl->has_ended[partition] = false;
+    int64_t next = bk_shard_totals(shard)->next_offset;
+    return next ? next : BK_OFFSET_BEGINNING;
+}
+
+static void on_revoked(void *arg, enum bk_topic topic, int32_t partition)
+{
+    struct bk_pipeline *pl = arg;
+    if (topic != BK_TOPIC_EVENTS || partition >= PARTITIONS_MAX) return;
+    pl->assigned--;
+    if (pl->has_ended[partition]) pl->ended--;
+    pl->has_ended[partition] = false;
+}
+
+static void on_reached_end(void *arg, enum bk_topic topic, int32_t partition)
+{
+    struct bk_pipeline *pl = arg;
+    if (topic != BK_TOPIC_EVENTS || partition >= PARTITIONS_MAX || pl->has_ended[partition]) return;
+    pl->has_ended[partition] = true;
+    pl->ended++;
+}
+
+struct bk_source_events bk_pipeline_source_events(struct bk_pipeline *pl, void (*wake)(void *arg), void *arg)
+{
+    pl->wake = wake;
+    pl->wake_arg = arg;
+    return (struct bk_source_events){
+        .arg = pl, .record = on_record, .assigned = on_assigned, .revoked = on_revoked, .reached_end = on_reached_end};
+}
+
+/* ---- answers come back ----------------------------------------------------------------------------------------------------------- */
+
+static void on_outcome(void *arg, const struct bk_ticket *ticket, enum bk_outcome outcome)
+{
+    struct bk_pipeline *pl = arg;
+    bk_publisher_outcome(pl->publisher, ticket, outcome, pl->now.wall_ms);
+}
+
+static void on_sink_wake(void *arg)
+{
+    struct bk_pipeline *pl = arg;
+    pl->wake(pl->wake_arg);
+}
+
+static void on_connected(void *arg, bool fresh)
+{
+    struct bk_pipeline *pl = arg;
+    bk_publisher_connected(pl->publisher, fresh);
+    pl->wake(pl->wake_arg);
+}
+
+struct bk_sink_events bk_pipeline_sink_events(struct bk_pipeline *pl)
+{
+    return (struct bk_sink_events){.arg = pl, .outcome = on_outcome, .wake = on_sink_wake, .connected = on_connected};
+}
+
+/* ---- the turn ---------------------------------------------------------------------------------------------------------------------- */
+
+/* Event time goes on with the clock between events, so that a session ends on a quiet night too. */
+static void set_clocks(struct bk_pipeline *pl, bk_mono_ms_t mono, bk_wall_ms_t wall_ms)
+{
+    if (!pl->started.ms) pl->started = pl->room_at = mono;
+    int64_t newest = bk_totals(&pl->engine.shared)->time_max_ms;
+    if (newest > pl->stream_ms) {
+        pl->stream_ms = newest;
+        pl->stream_at = mono;
+    }
+    pl->now = (struct bk_now){mono, wall_ms, pl->stream_ms + (pl->stream_ms ? mono.ms - pl->stream_at.ms : 0)};
+}
+
+static void decide_intake(struct bk_pipeline *pl)
+{
+    if (bk_sink_room(pl->sink)) pl->room_at = pl->now.mono;
+    enum bk_intake before = pl->intake;
+    if (pl->closing) pl->intake = BK_INTAKE_CLOSING;
+    else if (pl->now.mono.ms - pl->room_at.ms > SINK_AWAY_MS) pl->intake = BK_INTAKE_SINK;
+    else if (bk_publisher_waiting(pl->publisher) >= (uint32_t)pl->cfg.lists_waiting_max) pl->intake = BK_INTAKE_WINDOW;
+    else pl->intake = BK_INTAKE_FLOWING;
+    if (pl->intake == before) return;
+    if (pl->intake == BK_INTAKE_WINDOW) bk_metrics_add(&pl->metrics, BK_METRIC_PAUSES_WINDOW, 1);
+    if (pl->intake == BK_INTAKE_SINK) {
+        bk_metrics_add(&pl->metrics, BK_METRIC_PAUSES_OUTAGE, 1);
+        bk_log_warn("pipeline", "intake_rests reason=%s", bk_intake_word(pl->intake));
+    }
+    if (before == BK_INTAKE_SINK) bk_log_info("pipeline", "intake_resumes now=%s", bk_intake_word(pl->intake));
+}
+
+bool bk_pipeline_turn(struct bk_pipeline *pl, bk_mono_ms_t mono, bk_wall_ms_t wall_ms)
+{
+    set_clocks(pl, mono, wall_ms);
+    bool more = bk_publisher_turn(pl->publisher, &pl->now);                                       /* 1. push out what is ready */
+    decide_intake(pl);                                                                            /* 2. is there room?         */
+    size_t took = pl->intake == BK_INTAKE_FLOWING ? bk_source_pull(pl->source, PULL_PER_TURN) : 0; /* 3. pull no more than that */
+    if (took) more = bk_publisher_turn(pl->publisher, &pl->now);                                  /* 4. what it changed        */
+    return more || took == PULL_PER_TURN;                                                         /* 5. is there more?         */
+}
+
+void bk_pipeline_close_intake(struct bk_pipeline *pl)
+{
+    pl->closing = true;
+}
+
+bool bk_pipeline_is_idle(const struct bk_pipeline *pl)
+{
+    return bk_publisher_is_idle(pl->publisher);
+}
+
+bool bk_pipeline_is_done(const struct bk_pipeline *pl)
+{
+    return pl->assigned && pl->ended == pl->assigned && bk_pipeline_is_idle(pl);
+}
+
+/* ---- looking in --------------------------------------------------------------------------------------------------------------------- */
+
+struct bk_engine *bk_pipeline_engine(struct bk_pipeline *pl)
+{
+    return &pl->engine;
+}
+
+struct bk_ranker *bk_pipeline_ranker(struct bk_pipeline *pl)
+{
+    return pl->ranker;
+}
+
+struct bk_publisher *bk_pipeline_publisher(struct bk_pipeline *pl)
+{
+    return pl->publisher;
+}
+
+struct bk_source *bk_pipeline_source(struct bk_pipeline *pl)
+{
+    return pl->source;
+}
+
+struct bk_sink *bk_pipeline_sink(struct bk_pipeline *pl)
+{
+    return pl->sink;
+}
+
+const struct bk_config *bk_pipeline_config(const struct bk_pipeline *pl)
+{
+    return &pl->cfg;
+}
+
+enum bk_intake bk_pipeline_intake(const struct bk_pipeline *pl)
+{
+    return pl->intake;
+}
+
+struct bk_now bk_pipeline_now(const struct bk_pipeline *pl)
+{
+    return pl->now;
+}
+
+static void set_state_gauges(struct bk_pipeline *pl)
+{
+    struct bk_metrics *m = &pl->metrics;
+    uint64_t shared = bk_shared_bytes(&pl->engine.shared), subjects = 0;
+    for (int32_t partition = 0; partition < pl->engine.shard_top; partition++)
+        if (pl->engine.shards[partition]) subjects += bk_shard_totals(pl->engine.shards[partition])->subjects;
+    bk_metrics_set(m, BK_METRIC_STATE_BYTES_SHARED, shared);
+    bk_metrics_set(m, BK_METRIC_STATE_BYTES_SHARDS, bk_engine_bytes(&pl->engine) - shared);
+    bk_metrics_set(m, BK_METRIC_STATE_BYTES_RANK, bk_ranker_bytes(pl->ranker));
+    bk_metrics_set(m, BK_METRIC_STATE_BYTES_MAX, (uint64_t)pl->cfg.state_bytes_max);
+    bk_metrics_set(m, BK_METRIC_STATE_SUBJECTS, subjects);
+    bk_metrics_set(m, BK_METRIC_STATE_ITEMS, bk_table_top(&pl->engine.shared.items));
+    for (enum bk_state_counter c = 0; c < BK_STATE_COUNTER_COUNT; c++)
+        bk_metrics_set(m, BK_METRIC_STATE + c, bk_engine_counter(&pl->engine, c));
+}
+
+static void set_outside_gauges(struct bk_pipeline *pl)
+{
+    struct bk_metrics *m = &pl->metrics;
+    struct bk_source_status source;
+    struct bk_sink_status sink;
+    pl->source->ops->status(pl->source, &source);
+    pl->sink->ops->status(pl->sink, &sink);
+    bk_metrics_set(m, BK_METRIC_REDIS_RECONNECTS, sink.reconnects);
+    bk_metrics_set(m, BK_METRIC_REDIS_INFLIGHT, sink.inflight);
+    bk_metrics_set(m, BK_METRIC_REDIS_INFLIGHT_BYTES, sink.inflight_bytes);
+    bk_metrics_set(m, BK_METRIC_KAFKA_LAG, source.lag_records < 0 ? 0 : (uint64_t)source.lag_records);
+    bk_metrics_set(m, BK_METRIC_KAFKA_PARTITIONS, source.assigned);
+    bk_metrics_set(m, BK_METRIC_KAFKA_ERRORS, source.errors);
+}
+
+const struct bk_metrics *bk_pipeline_metrics(struct bk_pipeline *pl)
+{
+    set_state_gauges(pl);
+    set_outside_gauges(pl);
+    bk_metrics_set(&pl->metrics, BK_METRIC_LISTS_DIRTY, bk_publisher_waiting(pl->publisher));
+    bk_metrics_set(&pl->metrics, BK_METRIC_ITEMS_DIRTY, bk_totals(&pl->engine.shared)->dirty_count);
+    bk_metrics_set(&pl->metrics, BK_METRIC_UPTIME, (uint64_t)(pl->now.mono.ms - pl->started.ms));
+    return &pl->metrics;
+}

@@ -1,0 +1,453 @@
+/* publisher.c -- the turn of publication: see publisher.h for the way of a list.
+ *
+ * ORDER       erasures first (a right), then shoppers' lists, then items', then everybody's; housekeeping last.
+ * TICKETS     what = kind << 8 | context or relation; owner = partition; handle, stamp name the subject, so that an answer for a subject
+ *             that is gone finds nobody. note = timestamp of the oldest record the list was the first to know: its age is measured at the answer.
+ * REFRESHER   walks the subjects at the pace that completes a round in 4/5 of lists.refresh; after Redis came back empty it runs as fast as
+ *             the window allows, and the items' lists with it.
+ */
+#include "basketry/publisher.h"
+
+#include <stdlib.h>
+
+enum ticket_kind { TICKET_SUBJECT, TICKET_ITEM, TICKET_POPULAR, TICKET_ERASE, TICKET_ANNOUNCE };
+
+enum {
+    ITEMS_PER_TURN = 64,      /* items' lists are the less urgent half of the window                */
+    SWEEP_PER_TURN = 512,     /* subjects the refresher looks at                                    */
+    SWEEP_WAITING_MAX = 1024, /* the refresher adds nothing while so many wait                      */
+    POPULAR_INTERVAL_MS = 1000,
+};
+
+struct erasure {
+    char id[BK_SUBJECT_BYTES_MAX];
+    uint8_t id_len;
+    uint32_t contexts; /* still to be sent       */
+    uint32_t unanswered;
+    bool used;
+};
+
+struct sweep {
+    int32_t partition;
+    uint32_t subject;
+    uint32_t item;       /* 0: items are not swept */
+    bool fast;           /* Redis came back empty */
+    bool email;
+    int64_t email_due_ms;
+    bk_mono_ms_t last;
+    double credit;       /* subjects that may be looked at */
+    uint64_t completed;
+};
+
+struct bk_publisher {
+    struct bk_engine *engine;
+    struct bk_ranker *ranker;
+    struct bk_sink *sink;
+    struct bk_metrics *metrics;
+    struct bk_publisher_options options;
+    uint32_t unanswered;
+    int32_t turn_partition; /* where the next turn starts: no shard waits for another */
+    uint32_t item_batch;    /* items left of this interval's batch */
+    int64_t item_due_ms;
+    int64_t popular_due_ms;
+    uint32_t popular_hash;
+    struct sweep sweep;
+    struct erasure *erasures;
+    size_t erasure_count;
+    struct bk_list list;
+    char key[BK_KEY_BYTES_MAX];
+    char buffer[BK_LIST_BYTES_MAX];
+};
+
+static const struct {
+    enum bk_pair_kind kind;
+    const char *word;
+    const char *algorithm;
+} relations[BK_RELATION_COUNT] = {
+    [BK_RELATION_BOUGHT] = {BK_PAIR_BOUGHT, "bought_together", "bought_together_cosine"},
+    [BK_RELATION_VIEWED] = {BK_PAIR_VIEWED, "viewed_together", "viewed_together_cosine"},
+};
+
+struct bk_publisher *bk_publisher_create(struct bk_engine *engine, struct bk_ranker *ranker, struct bk_sink *sink,
+                                         struct bk_metrics *metrics, const struct bk_publisher_options *options)
+{
+    struct bk_publisher *pub = calloc(1, sizeof *pub);
+    if (!pub) return NULL;
+    pub->engine = engine;
+    pub->ranker = ranker;
+    pub->sink = sink;
+    pub->metrics = metrics;
+    pub->options = *options;
+    return pub;
+}
+
+void bk_publisher_destroy(struct bk_publisher **publisher)
+{
+    if (!*publisher) return;
+    free((*publisher)->erasures);
+    free(*publisher);
+    *publisher = NULL;
+}
+
+void bk_publisher_set_options(struct bk_publisher *pub, const struct bk_publisher_options *options)
+{
+    pub->options = *options;
+}
+
+/* ---- rendering --------------------------------------------------------------------------------------------------------------- */
+
+static struct bk_list_frame frame_of(const struct bk_publisher *pub, const char *context, const char *algorithm, const struct bk_now *now)
+{
+    return (struct bk_list_frame){
+        .prefix = bk_str_c(pub->options.key_prefix),
+        .context = bk_str_c(context),
+        .algorithm = algorithm,
+        .variant = pub->options.variant,
+        .generated_ms = now->wall_ms,
+        .partition = -1,
+        .config_version = pub->options.config_version,
+    };
+}
+
+struct bk_command bk_publisher_render(struct bk_publisher *pub, const struct bk_shard *shard, uint32_t subject,
+                                      enum bk_context context, const struct bk_now *now)
+{
+    const struct bk_subject *sub = bk_subject(shard, subject);
+    bk_rank(pub->ranker, shard, subject, context, now->stream_ms, pub->options.size, &pub->list);
+    struct bk_list_frame frame = frame_of(pub, bk_context_word(context), bk_situation_name(pub->list.situation), now);
+    frame.subject = bk_subject_id(shard, subject);
+    frame.expires_ms = now->wall_ms + pub->options.refresh_ms;
+    frame.expire_s = bk_context_expires_s(context);
+    frame.partition = shard->partition;
+    frame.offset = sub->offset;
+    size_t key_len = bk_key_subject(frame.prefix, frame.subject, frame.context, pub->key);
+    return bk_encode_list(&pub->engine->shared, &pub->list, &frame, bk_str(pub->key, key_len), pub->buffer);
+}
+
+struct bk_command bk_publisher_render_item(struct bk_publisher *pub, uint32_t item, enum bk_relation relation,
+                                           const struct bk_now *now)
+{
+    bk_rank_item(pub->ranker, item, relations[relation].kind, now->stream_ms, pub->options.distinct_min, pub->options.size, &pub->list);
+    if (!pub->list.count) return (struct bk_command){0};
+    struct bk_list_frame frame = frame_of(pub, relations[relation].word, relations[relation].algorithm, now);
+    size_t key_len = bk_key_item(frame.prefix, bk_item_id(&pub->engine->shared, item), frame.context, pub->key);
+    return bk_encode_list(&pub->engine->shared, &pub->list, &frame, bk_str(pub->key, key_len), pub->buffer);
+}
+
+struct bk_command bk_publisher_render_popular(struct bk_publisher *pub, const struct bk_now *now)
+{
+    bk_rank_popular(pub->ranker, now->stream_ms, pub->options.size, &pub->list);
+    struct bk_list_frame frame = frame_of(pub, "popular", "popular", now);
+    size_t key_len = bk_key_shared(frame.prefix, frame.context, pub->key);
+    return bk_encode_list(&pub->engine->shared, &pub->list, &frame, bk_str(pub->key, key_len), pub->buffer);
+}
+
+/* What a list says, without scores: two lists of one hash read the same. */
+static uint32_t list_hash(const struct bk_publisher *pub)
+{
+    uint64_t mix = pub->list.count;
+    for (uint32_t i = 0; i < pub->list.count; i++)
+        mix = bk_mix(mix ^ bk_item(&pub->engine->shared, pub->list.item[i].item)->id_hash);
+    return (uint32_t)mix;
+}
+
+/* ---- submitting --------------------------------------------------------------------------------------------------------------- */
+
+static bool submit(struct bk_publisher *pub, const struct bk_ticket *ticket, const struct bk_command *command)
+{
+    if (bk_sink_submit(pub->sink, ticket, command->p, command->len) != BK_OK) return false;
+    pub->unanswered++;
+    return true;
+}
+
+static void announce(struct bk_publisher *pub, bk_str_t key)
+{
+    if (!pub->options.announce || !bk_sink_room(pub->sink)) return;
+    char channel[BK_KEY_BYTES_MAX], buffer[2 * BK_KEY_BYTES_MAX + 64];
+    size_t len = bk_key_shared(bk_str_c(pub->options.key_prefix), BK_STR("updates"), channel);
+    struct bk_command command = bk_encode_publish(bk_str(channel, len), key, buffer);
+    struct bk_ticket ticket = {.what = TICKET_ANNOUNCE << 8};
+    submit(pub, &ticket, &command); /* an announcement that finds no room is not missed: the list is there */
+}
+
+/* Publish a taken subject's lists; what found no room goes back into the queue. */
+static void publish_subject(struct bk_publisher *pub, struct bk_shard *shard, uint32_t subject, uint32_t contexts,
+                            int64_t waiting_ms, const struct bk_now *now)
+{
+    const struct bk_subject *sub = bk_subject(shard, subject);
+    struct bk_ticket ticket = {
+        .owner = (uint32_t)shard->partition, .handle = subject, .stamp = sub->stamp, .note = waiting_ms};
+    for (uint32_t context = 0; context < BK_CONTEXT_COUNT; context++) {
+        if (!(contexts >> context & 1)) continue;
+        if (!bk_sink_room(pub->sink)) break;
+        contexts &= ~(1u << context);
+        if (context == BK_CONTEXT_PRODUCT && !sub->last_item) continue;
+        struct bk_command command = bk_publisher_render(pub, shard, subject, (enum bk_context)context, now);
+        ticket.what = TICKET_SUBJECT << 8 | context;
+        if (!submit(pub, &ticket, &command)) {
+            contexts |= 1u << context;
+            break;
+        }
+        ticket.note = 0; /* the first list is the one that is measured */
+        announce(pub, command.key);
+    }
+    if (contexts) bk_dirty_put(shard, subject, sub->stamp, contexts, ticket.note);
+}
+
+static void publish_subjects(struct bk_publisher *pub, const struct bk_now *now)
+{
+    int32_t top = pub->engine->shard_top;
+    for (int32_t i = 0; i < top; i++) {
+        int32_t partition = (pub->turn_partition + i) % top;
+        struct bk_shard *shard = pub->engine->shards[partition];
+        if (!shard) continue;
+        while (bk_sink_room(pub->sink)) {
+            uint32_t contexts;
+            int64_t waiting_ms;
+            uint32_t subject = bk_dirty_take(shard, &contexts, &waiting_ms);
+            if (!subject) break;
+            publish_subject(pub, shard, subject, contexts, waiting_ms, now);
+        }
+        if (!bk_sink_room(pub->sink)) {
+            pub->turn_partition = (partition + 1) % top;
+            return;
+        }
+    }
+}
+
+static bool publish_item(struct bk_publisher *pub, uint32_t item, const struct bk_now *now)
+{
+    for (uint32_t relation = 0; relation < BK_RELATION_COUNT; relation++) {
+        struct bk_command command = bk_publisher_render_item(pub, item, (enum bk_relation)relation, now);
+        if (!command.len) continue;
+        if (!bk_item_published(pub->engine, item, relation, list_hash(pub))) {
+            bk_metrics_add(pub->metrics, BK_METRIC_ITEM_LISTS_UNCHANGED, 1);
+            continue;
+        }
+        struct bk_ticket ticket = {.handle = item, .what = TICKET_ITEM << 8 | relation};
+        if (!submit(pub, &ticket, &command)) return false;
+    }
+    return true;
+}
+
+/* The items that were dirty when the interval began, a bounded number a turn. */
+static void publish_items(struct bk_publisher *pub, const struct bk_now *now)
+{
+    if (!pub->item_batch && now->mono.ms >= pub->item_due_ms) {
+        pub->item_batch = bk_totals(&pub->engine->shared)->dirty_count;
+        pub->item_due_ms = now->mono.ms + pub->options.item_interval_ms;
+    }
+    for (int i = 0; i < ITEMS_PER_TURN && pub->item_batch && bk_sink_room(pub->sink) > BK_RELATION_COUNT; i++) {
+        uint32_t item = bk_dirty_item_take(pub->engine);
+        pub->item_batch = item ? pub->item_batch - 1 : 0;
+        if (item && !publish_item(pub, item, now)) bk_dirty_item_put(pub->engine, item);
+    }
+}
+
+static void publish_popular(struct bk_publisher *pub, const struct bk_now *now)
+{
+    if (now->mono.ms < pub->popular_due_ms || !bk_sink_room(pub->sink)) return;
+    pub->popular_due_ms = now->mono.ms + POPULAR_INTERVAL_MS;
+    struct bk_command command = bk_publisher_render_popular(pub, now);
+    uint32_t hash = list_hash(pub) | 1;
+    struct bk_ticket ticket = {.what = TICKET_POPULAR << 8};
+    if (hash != pub->popular_hash && submit(pub, &ticket, &command)) pub->popular_hash = hash;
+}
+
+/* ---- erasures ------------------------------------------------------------------------------------------------------------------ */
+
+void bk_publisher_erase(struct bk_publisher *pub, bk_str_t subject, uint32_t contexts)
+{
+    size_t at = 0;
+    while (at < pub->erasure_count && pub->erasures[at].used) at++;
+    if (at == pub->erasure_count) {
+        size_t count = pub->erasure_count ? 2 * pub->erasure_count : 16;
+        struct erasure *grown = realloc(pub->erasures, count * sizeof *grown);
+        BK_ASSERT(grown); /* 150 bytes an unanswered erasure: losing one is worse than stopping */
+        memset(grown + pub->erasure_count, 0, (count - pub->erasure_count) * sizeof *grown);
+        pub->erasures = grown;
+        pub->erasure_count = count;
+    }
+    struct erasure *erasure = &pub->erasures[at];
+    *erasure = (struct erasure){.id_len = (uint8_t)subject.len, .contexts = contexts, .used = true};
+    memcpy(erasure->id, subject.p, subject.len);
+}
+
+static void publish_erasures(struct bk_publisher *pub)
+{
+    bk_str_t prefix = bk_str_c(pub->options.key_prefix);
+    for (size_t i = 0; i < pub->erasure_count; i++) {
+        struct erasure *erasure = &pub->erasures[i];
+        for (uint32_t context = 0; erasure->used && context < BK_CONTEXT_COUNT; context++) {
+            if (!(erasure->contexts >> context & 1)) continue;
+            size_t len = bk_key_subject(prefix, bk_str(erasure->id, erasure->id_len), bk_str_c(bk_context_word((enum bk_context)context)), pub->key);
+            struct bk_command command = bk_encode_unlink(bk_str(pub->key, len), pub->buffer);
+            struct bk_ticket ticket = {.handle = (uint32_t)i, .what = TICKET_ERASE << 8 | context};
+            if (!submit(pub, &ticket, &command)) return;
+            erasure->contexts &= ~(1u << context);
+            erasure->unanswered++;
+        }
+    }
+}
+
+static void erasure_answered(struct bk_publisher *pub, const struct bk_ticket *ticket, bool retry)
+{
+    struct erasure *erasure = &pub->erasures[ticket->handle];
+    erasure->unanswered--;
+    if (retry) erasure->contexts |= 1u << (ticket->what & 0xff);
+    if (!erasure->contexts && !erasure->unanswered) *erasure = (struct erasure){0}; /* the id goes too */
+}
+
+/* ---- the refresher -------------------------------------------------------------------------------------------------------------- */
+
+static uint64_t subjects_of(const struct bk_publisher *pub)
+{
+    uint64_t subjects = 0;
+    for (int32_t partition = 0; partition < pub->engine->shard_top; partition++)
+        if (pub->engine->shards[partition]) subjects += bk_table_top(&pub->engine->shards[partition]->subjects);
+    return subjects;
+}
+
+static void sweep_begin(struct bk_publisher *pub, const struct bk_now *now)
+{
+    struct sweep *sweep = &pub->sweep;
+    sweep->partition = 0;
+    sweep->subject = 0;
+    sweep->email = sweep->fast || now->mono.ms >= sweep->email_due_ms;
+    if (sweep->email) sweep->email_due_ms = now->mono.ms + pub->options.email_ms;
+}
+
+/* Queue the lists of one subject that readers may still ask for; the others have expired in Redis. */
+static void refresh(struct bk_publisher *pub, struct bk_shard *shard, uint32_t subject, const struct bk_now *now)
+{
+    const struct bk_subject *sub = bk_subject(shard, subject);
+    if (!sub->alive || !sub->live) return;
+    uint32_t live = 0;
+    for (uint32_t context = 0; context < BK_CONTEXT_COUNT; context++)
+        if (sub->live >> context & 1 && now->stream_ms - sub->time_ms < 1000ll * bk_context_expires_s((enum bk_context)context))
+            live |= 1u << context;
+    bk_subject_live_set(shard, subject, live);
+    uint32_t due = pub->sweep.email ? live : live & ~(1u << BK_CONTEXT_EMAIL);
+    bk_dirty_put(shard, subject, sub->stamp, due, 0);
+    bk_metrics_add(pub->metrics, BK_METRIC_REFRESH_LISTS, (uint64_t)__builtin_popcount(due));
+}
+
+/* The next subject of the round, or false at its end. */
+static bool sweep_step(struct bk_publisher *pub, const struct bk_now *now)
+{
+    struct sweep *sweep = &pub->sweep;
+    for (; sweep->partition < pub->engine->shard_top; sweep->partition++, sweep->subject = 0) {
+        struct bk_shard *shard = pub->engine->shards[sweep->partition];
+        if (!shard || sweep->subject >= bk_table_top(&shard->subjects)) continue;
+        refresh(pub, shard, ++sweep->subject, now);
+        return true;
+    }
+    return false;
+}
+
+static void sweep_items(struct bk_publisher *pub)
+{
+    uint32_t top = bk_table_top(&pub->engine->shared.items);
+    for (int i = 0; i < SWEEP_PER_TURN && pub->sweep.item; i++) {
+        const struct bk_item *item = bk_item(&pub->engine->shared, pub->sweep.item);
+        if (item->published[0] || item->published[1]) bk_dirty_item_put(pub->engine, pub->sweep.item);
+        pub->sweep.item = pub->sweep.item < top ? pub->sweep.item + 1 : 0;
+    }
+}
+
+static void sweep_turn(struct bk_publisher *pub, const struct bk_now *now)
+{
+    struct sweep *sweep = &pub->sweep;
+    double round_ms = (double)pub->options.refresh_ms * 0.8;
+    sweep->credit += (double)(now->mono.ms - sweep->last.ms) * (double)subjects_of(pub) / round_ms;
+    sweep->last = now->mono;
+    if (sweep->fast || sweep->credit > SWEEP_PER_TURN) sweep->credit = SWEEP_PER_TURN;
+    for (; sweep->credit >= 1 && bk_publisher_waiting(pub) < SWEEP_WAITING_MAX; sweep->credit -= 1) {
+        if (sweep_step(pub, now)) continue;
+        sweep->completed++;
+        sweep->fast = false;
+        bk_metrics_add(pub->metrics, BK_METRIC_REFRESH_SWEEPS, 1);
+        sweep_begin(pub, now);
+        break;
+    }
+    if (sweep->item) sweep_items(pub);
+}
+
+/* ---- the turn --------------------------------------------------------------------------------------------------------------------- */
+
+uint32_t bk_publisher_waiting(const struct bk_publisher *pub)
+{
+    uint32_t waiting = 0;
+    for (int32_t partition = 0; partition < pub->engine->shard_top; partition++)
+        if (pub->engine->shards[partition]) waiting += bk_shard_totals(pub->engine->shards[partition])->dirty_count;
+    return waiting;
+}
+
+bool bk_publisher_turn(struct bk_publisher *pub, const struct bk_now *now)
+{
+    publish_erasures(pub);
+    publish_subjects(pub, now);
+    if (bk_totals(&pub->engine->shared)->time_max_ms) { /* an empty shop has nothing to show everybody */
+        publish_items(pub, now);
+        publish_popular(pub, now);
+    }
+    sweep_turn(pub, now);
+    return bk_sink_room(pub->sink) && (bk_publisher_waiting(pub) || pub->item_batch || pub->sweep.fast || pub->sweep.item);
+}
+
+void bk_publisher_outcome(struct bk_publisher *pub, const struct bk_ticket *ticket, enum bk_outcome outcome,
+                          bk_wall_ms_t now_wall_ms)
+{
+    bool retry = bk_outcome_retry(outcome), stored = outcome == BK_OUTCOME_STORED;
+    pub->unanswered--;
+    bk_metrics_add(pub->metrics, BK_METRIC_REDIS_ANSWERS + outcome, 1);
+    uint32_t detail = ticket->what & 0xff;
+    switch ((enum ticket_kind)(ticket->what >> 8)) {
+    case TICKET_SUBJECT: {
+        struct bk_shard *shard = pub->engine->shards[ticket->owner];
+        if (stored) bk_metrics_add(pub->metrics, BK_METRIC_LISTS_PUBLISHED + detail, 1);
+        if (stored && ticket->note)
+            bk_histogram_add(&pub->metrics->histogram[BK_HISTOGRAM_EVENT_TO_PUBLISH], (now_wall_ms - ticket->note) * 1000);
+        if (!shard || ticket->handle > bk_table_top(&shard->subjects)) break;
+        const struct bk_subject *sub = bk_subject(shard, ticket->handle);
+        if (!sub->alive || sub->stamp != ticket->stamp) break;
+        if (stored) bk_subject_live_set(shard, ticket->handle, sub->live | 1u << detail);
+        if (retry) bk_dirty_put(shard, ticket->handle, ticket->stamp, 1u << detail, ticket->note);
+        break;
+    }
+    case TICKET_ITEM:
+        if (stored) bk_metrics_add(pub->metrics, BK_METRIC_ITEM_LISTS_PUBLISHED, 1);
+        if (retry) bk_dirty_item_put(pub->engine, ticket->handle);
+        break;
+    case TICKET_POPULAR:
+        if (stored) bk_metrics_add(pub->metrics, BK_METRIC_SHARED_LISTS_PUBLISHED, 1);
+        if (retry) pub->popular_hash = 0;
+        break;
+    case TICKET_ERASE: erasure_answered(pub, ticket, retry); break;
+    case TICKET_ANNOUNCE: break;
+    }
+}
+
+void bk_publisher_connected(struct bk_publisher *pub, bool fresh)
+{
+    if (!fresh) return;
+    pub->popular_hash = 0;
+    pub->popular_due_ms = 0;
+    pub->sweep.fast = pub->sweep.email = true;
+    pub->sweep.partition = 0;
+    pub->sweep.subject = 0;
+    pub->sweep.item = bk_table_top(&pub->engine->shared.items) ? 1 : 0;
+}
+
+bool bk_publisher_is_idle(const struct bk_publisher *pub)
+{
+    for (size_t i = 0; i < pub->erasure_count; i++)
+        if (pub->erasures[i].used) return false;
+    return !pub->unanswered && !bk_publisher_waiting(pub) && !pub->item_batch &&
+           !bk_totals(&pub->engine->shared)->dirty_count;
+}
+
+uint64_t bk_publisher_sweeps(const struct bk_publisher *pub)
+{
+    return pub->sweep.completed;
+}
