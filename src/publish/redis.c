@@ -596,6 +596,7 @@ static int submit(struct bk_sink *base, const struct bk_ticket *ticket, const ch
     struct bk_ticket stamped = *ticket;
     stamped.submitted_ns = (int64_t)uv_hrtime();
     bk__redis_ring_push(&sink->ring, &stamped, (uint32_t)len);
+    sink->starved = room(base) == 0; /* an owner who took exactly the room must be woken, too */
     return 0;
 }
 

@@ -108,7 +108,8 @@ unsigned sink_world_set(struct sink_world *world, unsigned n, size_t len)
     for (; taken < n && bk_sink_room(world->sink) > 0; taken++) {
         int size = sprintf(command, "*3\r\n$3\r\nSET\r\n$8\r\nbk:%05u\r\n$%zu\r\n%s\r\n",
                            world->submitted % 100000, len, value);
-        struct bk_ticket ticket = {7, world->submitted, 1, ~world->submitted, 0};
+        struct bk_ticket ticket = {
+            .owner = 7, .handle = world->submitted, .what = 1, .stamp = ~world->submitted};
         if (bk_sink_submit(world->sink, &ticket, command, (size_t)size) != 0) break;
         world->submitted++;
     }

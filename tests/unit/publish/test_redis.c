@@ -66,6 +66,22 @@ static void every_write_is_acknowledged_once_and_in_order(void **state)
     fake_redis_stop(fake);
 }
 
+static bool woken_again(struct sink_world *w)
+{
+    return w->wakes >= 2;
+}
+
+static void an_owner_who_takes_exactly_the_room_is_woken_when_it_comes_back(void **state)
+{
+    (void)state;
+    struct fake_redis *fake = open_ready((struct fake_redis_script){0});
+    assert_int_equal(world.wakes, 1);
+    assert_int_equal(sink_world_set(&world, 64, 10), 64); /* and never asks for room again */
+    assert_true(sink_world_until(&world, woken_again, 1000));
+    sink_world_close(&world, 100);
+    fake_redis_stop(fake);
+}
+
 static void replies_that_come_byte_by_byte_are_understood(void **state)
 {
     (void)state;
@@ -442,6 +458,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_write_is_acknowledged_once_and_in_order),
+        cmocka_unit_test(an_owner_who_takes_exactly_the_room_is_woken_when_it_comes_back),
         cmocka_unit_test(replies_that_come_byte_by_byte_are_understood),
         cmocka_unit_test(a_refused_connection_is_retried_with_growing_waits),
         cmocka_unit_test(a_reset_in_the_middle_of_a_reply_ends_every_ticket_as_unknown_once),
