@@ -1,0 +1,22 @@
+/* main.c -- the subcommands. */
+#include "cli/cli.h"
+
+#include <signal.h>
+
+static const struct bk_cli_command commands[] = {
+    {"run", bk_cmd_run, "read events and publish lists until told to stop"},
+    {"import", bk_cmd_import, "turn a shop's own files into events"},
+    {"evaluate", bk_cmd_evaluate, "measure the rankings on a recorded past"},
+    {"top", bk_cmd_top, "show a shopper's list as the storefront reads it"},
+    {"inspect", bk_cmd_inspect, "look into a running instance"},
+    {"status", bk_cmd_status, "say how a running instance is"},
+    {"verify", bk_cmd_verify, "compare what Redis holds with what the state says"},
+    {"check-config", bk_cmd_check_config, "check, show or explain the configuration"},
+    {"version", bk_cmd_version, "name the version and its libraries"},
+};
+
+int main(int argc, char **argv)
+{
+    signal(SIGPIPE, SIG_IGN); /* a reader that went away is an error code, not our end */
+    return bk_cli_dispatch(commands, sizeof commands / sizeof commands[0], argc, argv);
+}
