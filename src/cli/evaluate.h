@@ -1,0 +1,95 @@
+/* evaluate.h -- the production engine and ranker, asked the questions of the evaluation protocols.
+ *
+ *   files ─► shop_set (baskets of numbers) ─► evaluate_tasks (who learns and asks what, when) ─► evaluate_engine (bk_apply, bk_rank)
+ *                                                             └─► evaluate_metrics, dump
+ *
+ * Nothing here scores an item: what is measured is what a shop would get.
+ */
+#ifndef BASKETRY_CLI_EVALUATE_H
+#define BASKETRY_CLI_EVALUATE_H
+
+#include <stdio.h>
+
+#include "basketry/rank.h"
+
+#include "evaluate_clock.h"
+#include "evaluate_metrics.h"
+#include "shop_file_sets.h"
+
+/* ---- the engine ---------------------------------------------------------------------------------------------------------- */
+
+struct eval_engine {
+    struct bk_engine engine;
+    bool
+        ready; /* engine was initialised                                                             */
+    struct bk_shard *shard;
+    struct bk_ranker *ranker;
+    struct bk_line
+        *lines; /* BK_LINES_MAX                                                             */
+    int64_t offset;
+    uint64_t
+        lines_cut; /* receipt lines over BK_LINES_MAX                                             */
+    struct eval_clock apply, rank;
+};
+
+/** What happened, in numbers of a set. */
+struct eval_event {
+    enum bk_event_kind kind;
+    bk_str_t
+        customer; /* or                                                                          */
+    bk_str_t visitor;
+    bk_str_t
+        session; /* order id too; may be empty                                                   */
+    const uint32_t *item;
+    uint32_t count;
+    int64_t op;
+    int64_t time_ms;
+    enum bk_consent consent;
+};
+
+/** One shard, no de-duplication. 0 or BK_ENOMEM. */
+BK_MUST_CHECK int bk__eval_engine_init(struct eval_engine *engine,
+                                       const struct bk_state_params *params,
+                                       const struct bk_weights *weights);
+void bk__eval_engine_deinit(struct eval_engine *engine);
+/** Apply one event, timed. */
+void bk__eval_engine_apply(struct eval_engine *engine, const struct shop_set *set,
+                           const struct eval_event *event);
+/** Rank a subject's ("c:...", "v:...") list, timed; an unknown one gets everybody's. The items as numbers of the set; returns how many. */
+uint32_t bk__eval_engine_rank(struct eval_engine *engine, const struct shop_set *set,
+                              bk_str_t subject, enum bk_context context, int64_t now_ms,
+                              uint32_t size, uint32_t out[BK_LIST_MAX]);
+
+/* ---- the tasks ----------------------------------------------------------------------------------------------------------- */
+
+struct eval_options {
+    enum eval_task task;
+    const char *train, *test, *data,
+        *drop;        /* NULL: not given                                        */
+    bool prequential; /* next-item: learn each test event after it was scored                   */
+    uint32_t
+        user_sample; /* next-basket: ask for so many users; 0: all                             */
+    enum bk_context
+        context; /* BK_CONTEXT_COUNT: the task's own                                      */
+};
+
+struct eval_run {
+    const struct eval_options *options;
+    struct shop_set set;
+    uint32_t
+        train_count; /* next-item: baskets of the training part                                  */
+    uint32_t known;  /* items of the training part are numbered 1 .. known                       */
+    struct eval_engine engine;
+    struct eval_metrics metrics;
+    FILE *
+        dump; /* or NULL                                                                            */
+    uint64_t
+        shown_left_out; /* completion: ranked although shown                                     */
+};
+
+/** Read the task's files into run->set. 0 or a code with `reason`. */
+BK_MUST_CHECK int bk__eval_load(struct eval_run *run, struct bk_reason *reason);
+/** Learn and ask as the protocol says; the engine is ready, the metrics are initialised here. 0 or BK_ENOMEM. */
+BK_MUST_CHECK int bk__eval_play(struct eval_run *run, struct bk_reason *reason);
+
+#endif
