@@ -133,6 +133,8 @@ static const struct bk__node *build_union(struct builder *b, json_t *json, const
     for (uint32_t i = 0; i < node->count; i++) {
         node->child[i] = build(b, json_array_get(json, i), ns);
         if (!node->child[i]) return NULL;
+        if (node->child[i]->type == BK__UNION)
+            return fail(b, BK_EINVAL, "a union inside a union", "schema");
         if (node->child[i]->bytes_min < least) least = node->child[i]->bytes_min;
     }
     if (node->count == 0) return fail(b, BK_EINVAL, "an empty union", "schema");

@@ -82,6 +82,12 @@ static void a_schema_that_cannot_be_read_is_refused_with_the_field(void **state)
         BK_EINVAL, "event_time");
 }
 
+static void a_union_inside_a_union_is_refused(void **state)
+{
+    (void)state;
+    expect_refused(TICK("[[\"null\",\"long\"],\"string\"]"), BK_EINVAL, "union");
+}
+
 static void a_recursive_schema_is_refused(void **state)
 {
     (void)state;
@@ -233,6 +239,7 @@ int main(void)
         cmocka_unit_test(a_refused_schema_leaves_its_id_unknown),
         cmocka_unit_test(the_store_is_bounded),
         cmocka_unit_test(a_schema_that_cannot_be_read_is_refused_with_the_field),
+        cmocka_unit_test(a_union_inside_a_union_is_refused),
         cmocka_unit_test(a_recursive_schema_is_refused),
         cmocka_unit_test(a_schema_nested_too_deep_or_too_large_is_refused),
         cmocka_unit_test_setup_teardown(a_folder_adds_ids_and_guids, make_folder, remove_folder),
