@@ -1,0 +1,308 @@
+/* run.c -- `basketry run`: the pipeline on a libuv loop, between a real source, a real sink and the control socket.
+ *
+ * One loop, one thread of ours. Anything that may have work to do asks for a turn; a turn runs from an idle handle while there is more to
+ * do, and at least every TICK_MS, so that timers, sweeps and sessions go on when nothing happens.
+ *
+ * SHUTDOWN is a state: SIGTERM (or the end, with --until-end) closes the intake, lets what is in hand be published within DRAIN_MS, closes
+ * source, sink and socket, and ends the loop when the last of them has closed. A second signal leaves at once.
+ */
+#include "basketry/control.h"
+#include "basketry/log.h"
+#include "basketry/pipeline.h"
+#include "basketry/questions.h"
+#include "cli.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+#include <uv.h>
+
+enum { TICK_MS = 50, DRAIN_MS = 5000, SINK_CLOSE_MS = 2000, TURNS_PER_WAKE = 8 };
+
+enum phase { PHASE_RUNNING, PHASE_DRAINING, PHASE_CLOSING };
+
+struct run {
+    struct cli_line line;
+    bool until_end;
+    const char *file;
+    uv_loop_t loop;
+    uv_timer_t tick;
+    uv_idle_t idle;
+    uv_signal_t signals[3];
+    struct bk_pipeline *pl;
+    struct bk_control *control;
+    struct bk_instance instance;
+    enum phase phase;
+    uint64_t drain_until_ms;
+    int open; /* source, sink, control socket that have not closed yet */
+    int exit_code;
+};
+
+/* ---- turns ---------------------------------------------------------------------------------------------------------------------------- */
+
+static bk_wall_ms_t wall_ms(void)
+{
+    uv_timeval64_t now;
+    uv_gettimeofday(&now);
+    return now.tv_sec * 1000 + now.tv_usec / 1000;
+}
+
+static void on_idle(uv_idle_t *idle);
+static void begin_close(struct run *run);
+
+static void ask_for_turn(void *arg)
+{
+    struct run *run = arg;
+    if (run->phase != PHASE_CLOSING) uv_idle_start(&run->idle, on_idle);
+}
+
+static void begin_drain(struct run *run, const char *why)
+{
+    bk_log_info("run", "draining why=%s", why);
+    run->phase = PHASE_DRAINING;
+    run->drain_until_ms = uv_now(&run->loop) + DRAIN_MS;
+    bk_pipeline_close_intake(run->pl);
+}
+
+static bool take_turns(struct run *run)
+{
+    bool more = true;
+    for (int i = 0; i < TURNS_PER_WAKE && more; i++) {
+        uint64_t before_ns = uv_hrtime();
+        more = bk_pipeline_turn(run->pl, (bk_mono_ms_t){(int64_t)(before_ns / 1000000)}, wall_ms());
+    }
+    return more;
+}
+
+static void turn(struct run *run)
+{
+    if (run->phase == PHASE_CLOSING) return;
+    bool more = take_turns(run);
+    if (!more) uv_idle_stop(&run->idle);
+    if (run->phase == PHASE_RUNNING && run->until_end && bk_pipeline_is_done(run->pl)) begin_drain(run, "end_reached");
+    if (run->phase != PHASE_DRAINING) return;
+    bool late = uv_now(&run->loop) > run->drain_until_ms;
+    if (late) bk_log_warn("run", "drain_deadline lists_waiting=%u", bk_publisher_waiting(bk_pipeline_publisher(run->pl)));
+    if (late || bk_pipeline_is_idle(run->pl)) begin_close(run);
+}
+
+static void on_idle(uv_idle_t *idle)
+{
+    turn(idle->data);
+}
+
+static void on_tick(uv_timer_t *timer)
+{
+    turn(timer->data);
+}
+
+/* ---- shutdown -------------------------------------------------------------------------------------------------------------------------- */
+
+static void close_handles(struct run *run)
+{
+    uv_close((uv_handle_t *)&run->tick, NULL);
+    uv_close((uv_handle_t *)&run->idle, NULL);
+    for (size_t i = 0; i < BK_COUNTOF(run->signals); i++) uv_close((uv_handle_t *)&run->signals[i], NULL);
+}
+
+static void on_closed(void *arg)
+{
+    struct run *run = arg;
+    if (--run->open == 0) close_handles(run);
+}
+
+static void begin_close(struct run *run)
+{
+    run->phase = PHASE_CLOSING;
+    uv_idle_stop(&run->idle);
+    struct bk_source *source = bk_pipeline_source(run->pl);
+    struct bk_sink *sink = bk_pipeline_sink(run->pl);
+    run->open = 2 + (run->control != NULL);
+    if (run->control) bk_control_close(run->control, on_closed, run);
+    sink->ops->close(sink, SINK_CLOSE_MS, on_closed, run);
+    source->ops->close(source, on_closed, run);
+}
+
+static void reload(struct run *run)
+{
+    struct bk_reason reason = {{0}};
+    struct bk_config *fresh = bk_config_create();
+    if (!run->line.config_path || !fresh || bk_config_read(fresh, run->line.config_path, &reason) != BK_OK ||
+        bk_config_read_environment(fresh, &reason) != BK_OK) {
+        bk_log_warn("run", "reload_refused reason=\"%s\"", run->line.config_path ? reason.text : "no -c FILE was given");
+    } else {
+        bk_pipeline_reload(run->pl, fresh);
+        bk_log_level = (enum bk_log_level)fresh->log_level;
+        bk_log_info("run", "reloaded file=%s", run->line.config_path);
+    }
+    if (fresh) bk_config_destroy(&fresh);
+}
+
+static void on_signal(uv_signal_t *signal, int number)
+{
+    struct run *run = signal->data;
+    if (number == SIGHUP) {
+        reload(run);
+    } else if (run->phase != PHASE_RUNNING) {
+        bk_log_warn("run", "leaving_at_once signal=%d", number);
+        _exit(BK_EXIT_TEMPORARY);
+    } else {
+        begin_drain(run, number == SIGTERM ? "sigterm" : "sigint");
+        turn(run);
+    }
+}
+
+/* ---- start-up --------------------------------------------------------------------------------------------------------------------------- */
+
+static const struct bk_metrics *metrics_now(void *arg)
+{
+    return bk_pipeline_metrics(arg);
+}
+
+static struct bk_now clocks_now(void *arg)
+{
+    return bk_pipeline_now(arg);
+}
+
+static const char *intake_now(void *arg)
+{
+    return bk_intake_word(bk_pipeline_intake(arg));
+}
+
+static struct bk_source *make_source(struct run *run, struct bk_reason *reason)
+{
+    const struct bk_config *cfg = run->line.cfg;
+    struct bk_source_events events = bk_pipeline_source_events(run->pl, ask_for_turn, run);
+    if (run->file) return bk_source_file_create(&run->loop, run->file, &events, reason);
+    struct bk_kafka_options options = {
+        .brokers = cfg->kafka_brokers,
+        .group_id = cfg->kafka_group,
+        .topics = {[BK_TOPIC_EVENTS] = cfg->kafka_topic_events,
+                   [BK_TOPIC_PRODUCTS] = cfg->kafka_topic_products[0] ? cfg->kafka_topic_products : NULL,
+                   [BK_TOPIC_STOCK] = cfg->kafka_topic_stock[0] ? cfg->kafka_topic_stock : NULL,
+                   [BK_TOPIC_CUSTOMERS] = cfg->kafka_topic_customers[0] ? cfg->kafka_topic_customers : NULL},
+        .properties = cfg->consumer_properties,
+        .queued_kbytes_max = (uint32_t)(cfg->kafka_queued_bytes_max / 1024),
+    };
+    return bk_source_kafka_create(&run->loop, &options, &events, reason);
+}
+
+/* The first line of redis.password_file; "" when none is configured. */
+static int read_password(const struct bk_config *cfg, char password[256], struct bk_reason *reason)
+{
+    password[0] = '\0';
+    if (!cfg->redis_password_file[0]) return BK_OK;
+    FILE *file = fopen(cfg->redis_password_file, "r");
+    bool read = file && fgets(password, 256, file);
+    if (file) fclose(file);
+    if (!read) return bk_reason_set(reason, BK_EIO, "redis.password_file: %s cannot be read", cfg->redis_password_file);
+    password[strcspn(password, "\r\n")] = '\0';
+    return BK_OK;
+}
+
+static struct bk_sink *make_sink(struct run *run, struct bk_reason *reason)
+{
+    const struct bk_config *cfg = run->line.cfg;
+    char password[256];
+    if (read_password(cfg, password, reason) != BK_OK) return NULL;
+    struct bk_redis_options options = {
+        .url = cfg->redis_url,
+        .password = password[0] ? password : NULL,
+        .inflight_max = (uint32_t)cfg->redis_inflight_max,
+        .inflight_bytes_max = (uint32_t)cfg->redis_inflight_bytes_max,
+        .connect_timeout_ms = (uint32_t)cfg->redis_connect_timeout,
+        .stall_timeout_ms = (uint32_t)cfg->redis_stall_timeout,
+        .backoff_max_ms = (uint32_t)cfg->redis_backoff_max,
+    };
+    struct bk_sink_events events = bk_pipeline_sink_events(run->pl);
+    return bk_sink_redis_create(&run->loop, &options, &events, reason);
+}
+
+static void start_handles(struct run *run)
+{
+    static const int numbers[] = {SIGTERM, SIGINT, SIGHUP};
+    uv_timer_init(&run->loop, &run->tick);
+    uv_idle_init(&run->loop, &run->idle);
+    run->tick.data = run->idle.data = run;
+    uv_timer_start(&run->tick, on_tick, 0, TICK_MS);
+    for (size_t i = 0; i < BK_COUNTOF(numbers); i++) {
+        uv_signal_init(&run->loop, &run->signals[i]);
+        run->signals[i].data = run;
+        uv_signal_start(&run->signals[i], on_signal, numbers[i]);
+    }
+}
+
+/* Everything up to the first turn. BK_EXIT_OK, or the exit code after it was said why. */
+static int start(struct run *run)
+{
+    struct bk_reason reason = {{0}};
+    const struct bk_config *cfg = run->line.cfg;
+    bk_log_level = (enum bk_log_level)cfg->log_level;
+    run->pl = bk_pipeline_create(cfg, &reason);
+    if (!run->pl) return bk__cli_fail(BK_EXIT_CONFIG, "%s", reason.text);
+    struct bk_sink *sink = make_sink(run, &reason);
+    if (!sink) return bk__cli_fail(BK_EXIT_CONFIG, "%s", reason.text);
+    struct bk_source *source = make_source(run, &reason);
+    if (!source) return bk__cli_fail(BK_EXIT_CONFIG, "%s", reason.text);
+    if (bk_pipeline_attach(run->pl, source, sink) != BK_OK) return bk__cli_fail(BK_EXIT_BUG, "out of memory");
+    run->instance = (struct bk_instance){.engine = bk_pipeline_engine(run->pl),
+                                         .publisher = bk_pipeline_publisher(run->pl),
+                                         .source = source,
+                                         .sink = sink,
+                                         .cfg = cfg,
+                                         .arg = run->pl,
+                                         .metrics = metrics_now,
+                                         .now = clocks_now,
+                                         .intake = intake_now};
+    if (cfg->control_socket[0]) {
+        run->control = bk_control_create(&run->loop, cfg->control_socket, bk_questions, bk_question_count, &run->instance, &reason);
+        if (!run->control) return bk__cli_fail(BK_EXIT_UNAVAILABLE, "%s", reason.text);
+    }
+    start_handles(run);
+    return BK_EXIT_OK;
+}
+
+/* ---- the command -------------------------------------------------------------------------------------------------------------------------- */
+
+static const struct cli_option options[] = {
+    {"until-end", 0, NULL, "stop, drained and published, at the ends the partitions had at start"},
+    {"file", 'f', "FILE", "read a log file made by `import --to file:FILE` instead of Kafka"},
+};
+
+static const struct cli_usage usage = {
+    .synopsis = "run [-c FILE] [--until-end] [--file FILE]",
+    .about = "Read events, keep state, publish lists to Redis until SIGTERM.\n"
+             "State is built from the log's beginning at every start. One instance does the work; a second one in the same\n"
+             "group takes part of the partitions, and of the shared facts each then knows its own part only.",
+    .options = options,
+    .option_count = BK_COUNTOF(options),
+    .notes = "signals: TERM and INT drain and stop (twice: at once), HUP reads the reloadable keys again.",
+};
+
+static int on_option(void *arg, size_t which, const char *value)
+{
+    struct run *run = arg;
+    if (which == 0) run->until_end = true;
+    if (which == 1) run->file = value;
+    return BK_CLI_GO_ON;
+}
+
+int bk_cmd_run(int argc, char **argv)
+{
+    struct run *run = calloc(1, sizeof *run);
+    if (!run) return bk__cli_fail(BK_EXIT_BUG, "out of memory");
+    int code = bk__cli_line_read(&run->line, &usage, argc, argv, on_option, run);
+    if (code == BK_CLI_GO_ON && run->line.operand_count) code = bk__cli_fail(BK_EXIT_USAGE, "run takes no operands");
+    if (code == BK_CLI_GO_ON) {
+        uv_loop_init(&run->loop);
+        code = start(run);
+        if (code != BK_EXIT_OK) exit(code); /* half a start is not worth taking down piece by piece */
+        uv_run(&run->loop, UV_RUN_DEFAULT);
+        bk_log_info("run", "stopped");
+        uv_loop_close(&run->loop);
+        bk_pipeline_destroy(&run->pl);
+    }
+    bk__cli_line_end(&run->line);
+    free(run);
+    return code;
+}
