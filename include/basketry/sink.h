@@ -53,14 +53,18 @@ enum bk_outcome bk_outcome_from_error(bk_str_t text);
 struct bk_sink_events {
     void *arg;
     void (*outcome)(void *arg, const struct bk_ticket *ticket, enum bk_outcome outcome);
-    /** Room came back, or the connection did: take a turn. */
+    /** Room came back, or the connection did: take a turn. Comes once per batch of answers after room() said 0, a submit was not
+     *  taken, or a submit took the last place. */
     void (*wake)(void *arg);
-    /** A connection is ready. `fresh`: this server process is not the one we last wrote to (its run_id changed), so what it holds is unknown. */
+    /** A connection is ready. `fresh`: this server process is not the one we last wrote to, so what it holds is unknown: its run_id
+     *  changed or cannot be read; true for the first connection. `wake` follows. */
     void (*connected)(void *arg, bool fresh);
 };
 
 struct bk_sink_status {
-    char state[32];       /* "connecting", "ready", "stalled", "backoff", "refusing", "closing"            */
+    /* "connecting"; "ready"; "backoff" and "stalled": no connection, waiting to dial again (stalled: it fell silent);
+     * "refusing": it answers with an error class: room is 0, then 1 until a write is taken; "closing"                  */
+    char state[32];
     char detail[160];     /* why: the last error in words, or ""                                          */
     uint32_t inflight;
     uint64_t inflight_bytes;

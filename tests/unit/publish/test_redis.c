@@ -284,8 +284,13 @@ static void a_server_that_forbids_client_and_info_is_still_written_to(void **sta
     fake_redis_stop(fake);
 }
 
+static bool has_room(struct sink_world *w)
+{
+    return bk_sink_room(w->sink) > 0;
+}
+
 /* One class of error: named while it lasts, counted, left again by itself. */
-static void refuse_and_recover(const char *error, enum bk_outcome outcome)
+static void refuse_and_recover(const char *error, enum bk_outcome outcome, bool redials)
 {
     struct fake_redis *fake = open_ready((struct fake_redis_script){.write_error = error});
     assert_int_equal(sink_world_set(&world, 30, 10), 30);
@@ -294,14 +299,38 @@ static void refuse_and_recover(const char *error, enum bk_outcome outcome)
     assert_true(sink_world_is_refusing(&world));
     assert_string_equal(sink_world_status(&world).detail, error);
     assert_int_equal(bk_sink_room(world.sink), 0);
+    assert_true(sink_world_until(&world, has_room, 1000));
+    assert_int_equal(bk_sink_room(world.sink), 1);
+    assert_true(sink_world_is_refusing(&world));
+    assert_int_equal(sink_world_set(&world, 10, 10), 1);
     world.retry_wakes = 3; /* the owner's dirty lists try again */
     sink_world_for(&world, 150);
     assert_true(sink_world_is_refusing(&world));
-    assert_true(world.answered < 34); /* one at a time, and ever more rarely */
+    assert_true(world.answered < 35); /* one at a time, and ever more rarely */
     fake_redis_script(fake, &(struct fake_redis_script){0});
     world.retry_wakes = 1000000;
     assert_true(sink_world_until(&world, sink_world_is_ready, 2000));
     assert_string_equal(sink_world_status(&world).detail, "");
+    world.retry_wakes = 0;
+    assert_int_equal(fake_redis_connections(fake) > 1, redials);
+    sink_world_close(&world, 200);
+    fake_redis_stop(fake);
+}
+
+static void many_errors_of_one_moment_are_one_refusal(void **state)
+{
+    (void)state;
+    struct fake_redis *fake = fake_redis_start(&(struct fake_redis_script){.write_error = "OOM"});
+    sink_world_init(&world);
+    world.options.backoff_max_ms = 60000;
+    sink_world_open(&world, "redis://127.0.0.1:%d", fake_redis_port(fake));
+    assert_true(sink_world_until(&world, sink_world_is_ready, 1000));
+    assert_int_equal(sink_world_set(&world, 64, 10), 64);
+    assert_true(sink_world_until(&world, sink_world_is_idle, 1000));
+    fake_redis_script(fake, &(struct fake_redis_script){0});
+    world.retry_wakes = 1000000;
+    assert_true(
+        sink_world_until(&world, sink_world_is_ready, 500)); /* after the first, short wait */
     world.retry_wakes = 0;
     sink_world_close(&world, 200);
     fake_redis_stop(fake);
@@ -310,21 +339,22 @@ static void refuse_and_recover(const char *error, enum bk_outcome outcome)
 static void out_of_memory_holds_the_sink_until_a_write_is_taken(void **state)
 {
     (void)state;
-    refuse_and_recover("OOM command not allowed when used memory > 'maxmemory'.", BK_OUTCOME_OOM);
+    refuse_and_recover("OOM command not allowed when used memory > 'maxmemory'.", BK_OUTCOME_OOM,
+                       false);
 }
 
 static void a_replica_is_left_and_dialled_again(void **state)
 {
     (void)state;
-    refuse_and_recover("READONLY You can't write against a read only replica.",
-                       BK_OUTCOME_READONLY);
+    refuse_and_recover("READONLY You can't write against a read only replica.", BK_OUTCOME_READONLY,
+                       true);
 }
 
 static void a_moved_key_and_a_failed_disk_hold_the_sink(void **state)
 {
     (void)state;
-    refuse_and_recover("MOVED 3999 127.0.0.1:6381", BK_OUTCOME_MOVED);
-    refuse_and_recover("MISCONF Redis is configured to save RDB snapshots", BK_OUTCOME_BUSY);
+    refuse_and_recover("MOVED 3999 127.0.0.1:6381", BK_OUTCOME_MOVED, true);
+    refuse_and_recover("MISCONF Redis is configured to save RDB snapshots", BK_OUTCOME_BUSY, false);
 }
 
 static void a_wrong_type_is_about_one_key_and_holds_nothing(void **state)
@@ -471,6 +501,7 @@ int main(void)
         cmocka_unit_test(the_old_connection_is_killed_before_the_first_write_after_a_reconnect),
         cmocka_unit_test(another_server_process_is_fresh_and_its_clients_are_left_alone),
         cmocka_unit_test(a_server_that_forbids_client_and_info_is_still_written_to),
+        cmocka_unit_test(many_errors_of_one_moment_are_one_refusal),
         cmocka_unit_test(out_of_memory_holds_the_sink_until_a_write_is_taken),
         cmocka_unit_test(a_replica_is_left_and_dialled_again),
         cmocka_unit_test(a_moved_key_and_a_failed_disk_hold_the_sink),
