@@ -1,0 +1,203 @@
+/* test_arena.c -- blocks against a shadow: apart, zero, within the limit, and every change marked. */
+#include "support/events.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+enum { BLOCKS = 400, PAGE = 1 << BK_ARENA_PAGE_BITS };
+
+struct block {
+    bk_ref_t ref;
+    size_t size;
+    uint8_t fill;
+};
+
+static bool is_filled(const uint8_t *p, size_t len, uint8_t value)
+{
+    for (size_t i = 0; i < len; i++)
+        if (p[i] != value) return false;
+    return true;
+}
+
+static void block_fill(struct bk_arena *arena, struct block *block, uint8_t fill)
+{
+    block->fill = fill;
+    memset(bk_arena_write(arena, block->ref, block->size), fill, block->size);
+}
+
+static size_t random_size(struct chance *chance)
+{
+    return 1 + (chance_one_in(chance, 4) ? chance_below(chance, 5000) : chance_below(chance, 200));
+}
+
+static void blocks_are_whole(const struct bk_arena *arena, const struct block *blocks)
+{
+    for (uint32_t i = 0; i < BLOCKS; i++)
+        if (blocks[i].ref)
+            assert_true(
+                is_filled(bk_arena_read(arena, blocks[i].ref), blocks[i].size, blocks[i].fill));
+}
+
+/* A block that overlapped another, or the root, would lose its filling or the root its magic. */
+static void blocks_never_overlap_are_zero_and_stay_within_the_limit(void **state)
+{
+    (void)state;
+    struct chance chance = chance_seed("arena blocks", 11);
+    struct bk_arena arena;
+    struct block blocks[BLOCKS] = {{0}};
+    assert_int_equal(bk_arena_init(&arena, 300000), BK_OK);
+    uint64_t magic = bk_arena_root(&arena)->magic, live = 0;
+    unsigned refused = 0;
+    for (int step = 0; step < 40000; step++) {
+        struct block *block = &blocks[chance_below(&chance, BLOCKS)];
+        if (block->ref) {
+            live -= bk_arena_block_bytes(block->size);
+            bk_arena_free(&arena, block->ref, block->size);
+            assert_true(is_filled((const uint8_t *)bk_arena_read(&arena, block->ref) + 4,
+                                  bk_arena_block_bytes(block->size) - 4, 0));
+            block->ref = 0;
+        } else {
+            block->size = random_size(&chance);
+            block->ref = bk_arena_alloc(&arena, block->size);
+            refused += !block->ref;
+            if (!block->ref) continue;
+            live += bk_arena_block_bytes(block->size);
+            assert_true(
+                is_filled(bk_arena_read(&arena, block->ref), bk_arena_block_bytes(block->size), 0));
+            block_fill(&arena, block, (uint8_t)(1 + chance_below(&chance, 255)));
+        }
+        assert_true(bk_arena_bytes(&arena) <= 300000);
+        assert_int_equal(bk_arena_root(&arena)->live, live);
+        if (step % 500 == 0) blocks_are_whole(&arena, blocks);
+    }
+    blocks_are_whole(&arena, blocks);
+    assert_true(refused > 0);
+    assert_true(bk_arena_root(&arena)->magic == magic);
+    bk_arena_deinit(&arena);
+}
+
+static void every_byte_that_changed_lies_in_a_marked_page(void **state)
+{
+    (void)state;
+    struct chance chance = chance_seed("arena marks", 12);
+    struct bk_arena arena;
+    struct block blocks[BLOCKS] = {{0}};
+    assert_int_equal(bk_arena_init(&arena, 1 << 20), BK_OK);
+    uint8_t *before = malloc(1 << 20);
+    unsigned clean = 0;
+    for (int round = 0; round < 200; round++) {
+        memcpy(before, arena.base, 1 << 20);
+        memset(arena.mark, 0, (1 << 20) / PAGE);
+        for (int step = 0; step < 20; step++) {
+            struct block *block = &blocks[chance_below(&chance, BLOCKS)];
+            if (block->ref && chance_one_in(&chance, 2)) {
+                bk_arena_free(&arena, block->ref, block->size);
+                block->ref = 0;
+            } else if (block->ref) {
+                block_fill(&arena, block, (uint8_t)chance_below(&chance, 256));
+            } else {
+                block->size = random_size(&chance);
+                block->ref = bk_arena_alloc(&arena, block->size);
+            }
+        }
+        for (uint32_t page = 0; page < (1 << 20) / PAGE; page++) {
+            clean += !arena.mark[page];
+            if (!arena.mark[page])
+                assert_memory_equal(before + page * PAGE, arena.base + page * PAGE, PAGE);
+        }
+    }
+    assert_true(clean > 0);
+    free(before);
+    bk_arena_deinit(&arena);
+}
+
+static void at_the_limit_a_larger_free_block_is_cut_into_what_is_asked(void **state)
+{
+    (void)state;
+    struct bk_arena arena;
+    assert_int_equal(bk_arena_init(&arena, 8192), BK_OK);
+    bk_ref_t whole = bk_arena_alloc(&arena, 4096);
+    while (bk_arena_alloc(&arena, 16)) {
+    }
+    assert_int_equal(bk_arena_alloc(&arena, 16), 0);
+    memset(bk_arena_write(&arena, whole, 4096), 0xAB, 4096);
+    bk_arena_free(&arena, whole, 4096);
+    unsigned cut = 0;
+    for (bk_ref_t ref; (ref = bk_arena_alloc(&arena, 100)) != 0; cut++) {
+        assert_true(is_filled(bk_arena_read(&arena, ref), bk_arena_block_bytes(100), 0));
+        assert_in_range(ref, whole, whole + 4096 / 16 - 1);
+        memset(bk_arena_write(&arena, ref, 112), 0xCD, 112);
+    }
+    assert_in_range(cut, 30, 4096 / 112); /* each cut leaves pieces of whole classes */
+    while (bk_arena_alloc(&arena, 16)) {
+    } /* what the cuts left over is not lost */
+    assert_int_equal(bk_arena_root(&arena)->live,
+                     bk_arena_root(&arena)->used - sizeof(struct bk_arena_root));
+    bk_arena_deinit(&arena);
+}
+
+static void a_block_wastes_at_most_a_quarter(void **state)
+{
+    (void)state;
+    for (size_t size = 1; size < 2000000; size += 1 + size / 97) {
+        size_t bytes = bk_arena_block_bytes(size);
+        assert_true(bytes >= size);
+        assert_true(bytes % BK_ARENA_UNIT == 0);
+        assert_true(bytes < size + 16 || bytes * 4 <= size * 5 + 64);
+        assert_int_equal(bk_arena_block_bytes(bytes), bytes);
+    }
+}
+
+static void a_size_that_no_class_holds_is_refused(void **state)
+{
+    (void)state;
+    struct bk_arena arena;
+    assert_int_equal(bk_arena_init(&arena, 1 << 20), BK_OK);
+    assert_int_equal(bk_arena_alloc(&arena, (size_t)1 << 40), 0);
+    assert_int_equal(bk_arena_alloc(&arena, 1 << 20), 0);
+    bk_arena_deinit(&arena);
+}
+
+static void a_table_reuses_numbers_last_in_first_out_and_zeroes_them(void **state)
+{
+    (void)state;
+    struct bk_table table;
+    assert_int_equal(bk_table_init(&table, 48, 10000), BK_OK);
+    uint32_t a = bk_table_add(&table), b = bk_table_add(&table), c = bk_table_add(&table);
+    assert_int_equal(a, 1);
+    assert_int_equal(c, 3);
+    memset(bk_table_write(&table, a), 0xEE, 48);
+    memset(bk_table_write(&table, b), 0xEE, 48);
+    bk_table_remove(&table, a);
+    bk_table_remove(&table, b);
+    assert_int_equal(bk_table_top(&table), 3);
+    assert_true(is_filled((const uint8_t *)bk_table_read(&table, a) + 4, 44, 0));
+    assert_int_equal(bk_table_add(&table), b);
+    assert_int_equal(bk_table_add(&table), a);
+    assert_true(is_filled(bk_table_read(&table, a), 48, 0));
+    assert_true(is_filled(bk_table_read(&table, b), 48, 0));
+    assert_int_equal(bk_table_add(&table), 4);
+    while (bk_table_add(&table)) {
+    }
+    assert_true(bk_arena_bytes(&table.arena) <= 10000);
+    assert_int_equal(bk_table_top(&table), (10000 - table.first_bytes) / 48);
+    bk_table_remove(&table, 7);
+    assert_int_equal(bk_table_add(&table), 7);
+    bk_table_deinit(&table);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(blocks_never_overlap_are_zero_and_stay_within_the_limit),
+        cmocka_unit_test(every_byte_that_changed_lies_in_a_marked_page),
+        cmocka_unit_test(at_the_limit_a_larger_free_block_is_cut_into_what_is_asked),
+        cmocka_unit_test(a_block_wastes_at_most_a_quarter),
+        cmocka_unit_test(a_size_that_no_class_holds_is_refused),
+        cmocka_unit_test(a_table_reuses_numbers_last_in_first_out_and_zeroes_them),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
