@@ -19,7 +19,7 @@
 const struct bk__config_row bk__config_rows[] = {BK_CONFIG_TABLE(ROW)};
 const size_t bk__config_row_count = BK_COUNTOF(bk__config_rows);
 
-enum { STRING_BYTES = 256, SOCKET_PATH_BYTES = 108, NAME_BYTES_MAX = 63 };
+enum { STRING_BYTES = 256, SOCKET_PATH_BYTES = 108, NAME_BYTES_MAX = 63, PREFIX_BYTES_MAX = 64 };
 
 const struct bk__config_row *bk__config_row_find(const char *name)
 {
@@ -79,6 +79,7 @@ static const char *check_redis_url(const char *text, int64_t value)
 static const char *check_key_prefix(const char *text, int64_t value)
 {
     (void)value;
+    if (strlen(text) > PREFIX_BYTES_MAX) return "is too long (allowed 64 bytes)";
     for (; *text; text++)
         if (*text <= ' ' || *text == '{' || *text == '}' || *text == '%')
             return "may not hold blanks, braces or %";

@@ -105,6 +105,12 @@ static void an_error_names_file_line_section_key_and_what_is_allowed(void **stat
     says(f, read_text(f, "[consent]\ndefault = all\n"), "(allowed none|session|personal)");
     says(f, read_text(f, "[state]\ndedup_events = 1500\n"), "not a power of two");
     says(f, read_text(f, "[redis]\nkey_prefix = a{b\n"), "may not hold");
+    says(f,
+         bk_config_set(
+             f->cfg,
+             "redis.key_prefix=0123456789012345678901234567890123456789012345678901234567890123x",
+             &f->reason),
+         "allowed 64 bytes");
     says(f, read_text(f, "[redis]\nurl = http://x\n"), "redis://[user:password@]host");
     says(f, read_text(f, "[redis]\nurl = rediss://x\n"), "TLS");
     says(f, read_text(f, "[kafka]\nbrokers = a:\n"), "host:port");

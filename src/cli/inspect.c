@@ -1,0 +1,118 @@
+/* inspect.c -- `basketry inspect` and `basketry status`: look into a running instance through its control socket. */
+#include "ask.h"
+#include "render.h"
+
+#include <stdlib.h>
+
+enum { TIMEOUT_MS = 5000, JSON = 0 };
+
+static const struct cli_option options[] = {
+    [JSON] = {"json", 'j', NULL, "print the answer's JSON as it is"},
+};
+
+static const struct cli_usage inspect_usage = {
+    "inspect item ID | subject ID | digest | counters | status [--json]",
+    "Asks a running instance (control.socket) and shows what it knows:\n"
+    "  item ID      name, counts, and what is bought and viewed with it\n"
+    "  subject ID   session, cart and history of c:<customer> or v:<visitor>\n"
+    "  digest       digests of the state, to compare two instances or two runs\n"
+    "  counters     every metric (basketry check-config --metrics-reference explains them)\n"
+    "  status       stages, connections, lag",
+    options,
+    BK_COUNTOF(options),
+    "examples:\n"
+    "  basketry inspect item 4011\n"
+    "  basketry inspect subject c:42 --json | jq .cart",
+};
+
+static const struct cli_usage status_usage = {
+    "status [--json]",
+    "Says how a running instance is: its stages, connections, lag and memory. Exit code 69 when "
+    "nobody answers.",
+    options,
+    BK_COUNTOF(options),
+    NULL,
+};
+
+static int on_option(void *arg, size_t which, const char *value)
+{
+    (void)which, (void)value;
+    *(bool *)arg = true;
+    return BK_CLI_GO_ON;
+}
+
+static int show(const json_t *answer, bool json)
+{
+    struct bk_buf out = {0};
+    char *text = json ? json_dumps(answer, JSON_COMPACT | JSON_ENCODE_ANY) : NULL;
+    if (json)
+        bk_buf_printf(&out, "%s\n", text ? text : "null");
+    else
+        bk__cli_put_json(&out, answer);
+    int code = bk__cli_print(&out);
+    free(text);
+    bk_buf_deinit(&out);
+    return code;
+}
+
+static int ask_and_show(const struct bk_config *cfg, const char *const *words, bool json)
+{
+    struct bk_reason reason = {""};
+    int error;
+    json_t *answer = bk__cli_ask(cfg, words, TIMEOUT_MS, &error, &reason);
+    if (!answer) return bk__cli_fail(bk__cli_exit_of(error), "%s", reason.text);
+    int code = show(answer, json);
+    json_decref(answer);
+    return code;
+}
+
+/* How many words of the line this question takes; 0: no such question. */
+static int words_wanted(const char *what)
+{
+    static const struct {
+        const char *what;
+        int words;
+    } questions[] = {{"item", 2}, {"subject", 2}, {"digest", 1}, {"counters", 1}, {"status", 1}};
+    for (size_t i = 0; i < BK_COUNTOF(questions); i++)
+        if (strcmp(questions[i].what, what) == 0) return questions[i].words;
+    return 0;
+}
+
+static int inspect(const struct cli_line *line, bool json)
+{
+    const char *what = line->operand_count ? line->operands[0] : "";
+    int wanted = words_wanted(what);
+    if (!wanted)
+        return bk__cli_fail(BK_EXIT_USAGE,
+                            "inspect: say item ID, subject ID, digest, counters or status");
+    if (line->operand_count < wanted)
+        return bk__cli_fail(BK_EXIT_USAGE, "inspect %s: the ID is missing", what);
+    if (line->operand_count > wanted)
+        return bk__cli_fail(BK_EXIT_USAGE, "inspect %s: too many words", what);
+    const char *words[] = {"inspect", what, wanted == 2 ? line->operands[1] : NULL, NULL};
+    return ask_and_show(line->cfg, words, json);
+}
+
+int bk_cmd_inspect(int argc, char **argv)
+{
+    bool json = false;
+    struct cli_line line;
+    int code = bk__cli_line_read(&line, &inspect_usage, argc, argv, on_option, &json);
+    if (code != BK_CLI_GO_ON) return code;
+    code = inspect(&line, json);
+    bk__cli_line_end(&line);
+    return code;
+}
+
+int bk_cmd_status(int argc, char **argv)
+{
+    static const char *const words[] = {"status", NULL};
+    bool json = false;
+    struct cli_line line;
+    int code = bk__cli_line_read(&line, &status_usage, argc, argv, on_option, &json);
+    if (code != BK_CLI_GO_ON) return code;
+    code = line.operand_count ? bk__cli_fail(BK_EXIT_USAGE, "status takes no operand")
+                              : ask_and_show(line.cfg, words, json);
+    bk__cli_line_end(&line);
+    return code;
+}
