@@ -163,32 +163,33 @@ static int verify_page(struct verification *v, redisContext *redis, const json_t
     return error;
 }
 
-/* The cursor of the next page as text; false at the end. */
-static bool next_cursor(const json_t *page, char *cursor, size_t cap)
+/* The cursor of the next page as text; "" at the end. */
+static void next_cursor(const json_t *page, char *cursor, size_t cap)
 {
     const json_t *next = json_object_get(page, "next");
+    cursor[0] = '\0';
     if (json_is_integer(next))
         snprintf(cursor, cap, "%lld", (long long)json_integer_value(next));
     else if (json_is_string(next))
         snprintf(cursor, cap, "%s", json_string_value(next));
-    else
-        return false;
-    return true;
 }
 
 static int verify_all(struct verification *v, const struct bk_config *cfg, redisContext *redis,
                       struct bk_reason *reason)
 {
-    char cursor[256] = "0";
-    for (bool more = true; more;) {
+    char cursor[256] = "0", next[256];
+    while (cursor[0]) {
         const char *words[] = {"verify", cursor, NULL};
         int error;
         json_t *page = bk__cli_ask(cfg, words, TIMEOUT_MS, &error, reason);
         if (!page) return error;
         error = verify_page(v, redis, json_object_get(page, "keys"), reason);
-        more = next_cursor(page, cursor, sizeof cursor);
+        next_cursor(page, next, sizeof next);
         json_decref(page);
         if (error) return error;
+        if (strcmp(cursor, next) == 0)
+            return bk_reason_set(reason, BK_ECORRUPT, "verify's cursor did not move");
+        memcpy(cursor, next, sizeof cursor);
     }
     return 0;
 }
