@@ -523,7 +523,8 @@ static void on_watch(uv_timer_t *timer)
         return;
     }
     sink->suspected = false;
-    bool idle = sink->ring.count == 0 && sink->asked_ms == 0 && sink->state == READY;
+    bool writable = sink->state == READY || sink->state == TRIAL;
+    bool idle = writable && sink->ring.count == 0 && sink->asked_ms == 0;
     if (idle && uv_now(sink->loop) - sink->heard_ms > limit) ask_ping(sink);
 }
 

@@ -234,6 +234,20 @@ static void an_idle_connection_that_went_silent_is_noticed(void **state)
     fake_redis_stop(fake);
 }
 
+static void silence_is_noticed_on_trial_as_well(void **state)
+{
+    (void)state;
+    struct fake_redis *fake = open_ready((struct fake_redis_script){.write_error = "OOM"});
+    sink_world_set(&world, 1, 10);
+    assert_true(sink_world_until(&world, sink_world_is_refusing, 1000));
+    sink_world_for(&world, 120); /* the probe is answered; nobody writes */
+    assert_int_equal(bk_sink_room(world.sink), 1);
+    fake_redis_script(fake, &(struct fake_redis_script){.silent = true});
+    assert_true(sink_world_until(&world, sink_world_is_stalled, 1500));
+    sink_world_close(&world, 100);
+    fake_redis_stop(fake);
+}
+
 static void the_old_connection_is_killed_before_the_first_write_after_a_reconnect(void **state)
 {
     (void)state;
@@ -498,6 +512,7 @@ int main(void)
         cmocka_unit_test(a_window_in_bytes_stops_before_it_is_exceeded),
         cmocka_unit_test(memory_stays_flat_while_the_server_is_frozen),
         cmocka_unit_test(an_idle_connection_that_went_silent_is_noticed),
+        cmocka_unit_test(silence_is_noticed_on_trial_as_well),
         cmocka_unit_test(the_old_connection_is_killed_before_the_first_write_after_a_reconnect),
         cmocka_unit_test(another_server_process_is_fresh_and_its_clients_are_left_alone),
         cmocka_unit_test(a_server_that_forbids_client_and_info_is_still_written_to),
