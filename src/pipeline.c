@@ -219,12 +219,18 @@ static void on_reached_end(void *arg, enum bk_topic topic, int32_t partition)
     pl->ended++;
 }
 
+static void on_wake(void *arg)
+{
+    struct bk_pipeline *pl = arg;
+    pl->wake(pl->wake_arg);
+}
+
 struct bk_source_events bk_pipeline_source_events(struct bk_pipeline *pl, void (*wake)(void *arg), void *arg)
 {
     pl->wake = wake;
     pl->wake_arg = arg;
     return (struct bk_source_events){
-        .arg = pl, .record = on_record, .assigned = on_assigned, .revoked = on_revoked, .reached_end = on_reached_end};
+        .arg = pl, .record = on_record, .assigned = on_assigned, .revoked = on_revoked, .reached_end = on_reached_end, .wake = on_wake};
 }
 
 /* ---- answers come back ----------------------------------------------------------------------------------------------------------- */
@@ -233,12 +239,6 @@ static void on_outcome(void *arg, const struct bk_ticket *ticket, enum bk_outcom
 {
     struct bk_pipeline *pl = arg;
     bk_publisher_outcome(pl->publisher, ticket, outcome, pl->now.wall_ms);
-}
-
-static void on_sink_wake(void *arg)
-{
-    struct bk_pipeline *pl = arg;
-    pl->wake(pl->wake_arg);
 }
 
 static void on_connected(void *arg, bool fresh)
@@ -250,7 +250,7 @@ static void on_connected(void *arg, bool fresh)
 
 struct bk_sink_events bk_pipeline_sink_events(struct bk_pipeline *pl)
 {
-    return (struct bk_sink_events){.arg = pl, .outcome = on_outcome, .wake = on_sink_wake, .connected = on_connected};
+    return (struct bk_sink_events){.arg = pl, .outcome = on_outcome, .wake = on_wake, .connected = on_connected};
 }
 
 /* ---- the turn ---------------------------------------------------------------------------------------------------------------------- */
