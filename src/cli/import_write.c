@@ -13,6 +13,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "basketry/log.h"
+
 /* ---- a log file
  * --------------------------------------------------------------------------------------- */
 
@@ -95,14 +97,25 @@ static int failure(const struct kafka_writer *kafka, struct bk_reason *reason)
                          (unsigned long long)kafka->failed, kafka->error);
 }
 
-static rd_kafka_resp_err_t produce(struct kafka_writer *kafka, const char *topic,
-                                   bk_wall_ms_t timestamp_ms, bk_str_t key, bk_str_t value)
+/* librdkafka's own lines in our form; it calls from its threads. */
+static void on_log(const rd_kafka_t *producer, int level, const char *facility, const char *text)
+{
+    (void)producer;
+    enum { SYSLOG_ERR = 3, SYSLOG_WARNING = 4, SYSLOG_INFO = 6 };
+    enum bk_log_level ours = level <= SYSLOG_ERR       ? BK_LOG_ERROR
+                             : level <= SYSLOG_WARNING ? BK_LOG_WARN
+                             : level <= SYSLOG_INFO    ? BK_LOG_INFO
+                                                       : BK_LOG_DEBUG;
+    bk_log_at(ours, "kafka", "client_log facility=%s text=\"%s\"", facility, text);
+}
+
+static rd_kafka_resp_err_t produce(struct kafka_writer *kafka, const char *topic, bk_str_t key,
+                                   bk_str_t value)
 {
     return rd_kafka_producev(kafka->producer, RD_KAFKA_V_TOPIC(topic),
                              RD_KAFKA_V_KEY((void *)(uintptr_t)key.p, key.len),
                              RD_KAFKA_V_VALUE((void *)(uintptr_t)value.p, value.len),
-                             RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY),
-                             RD_KAFKA_V_TIMESTAMP(timestamp_ms), RD_KAFKA_V_END);
+                             RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY), RD_KAFKA_V_END);
 }
 
 static int kafka_write(struct import_writer *writer, enum bk_topic topic, bk_wall_ms_t timestamp_ms,
@@ -110,9 +123,10 @@ static int kafka_write(struct import_writer *writer, enum bk_topic topic, bk_wal
 {
     struct kafka_writer *kafka = (struct kafka_writer *)writer;
     rd_kafka_resp_err_t err = RD_KAFKA_RESP_ERR__QUEUE_FULL;
+    (void)timestamp_ms;
     rd_kafka_poll(kafka->producer, 0);
     while (!kafka->failed && err == RD_KAFKA_RESP_ERR__QUEUE_FULL) {
-        err = produce(kafka, kafka->topic[topic], timestamp_ms, key, value);
+        err = produce(kafka, kafka->topic[topic], key, value);
         if (err == RD_KAFKA_RESP_ERR__QUEUE_FULL) rd_kafka_poll(kafka->producer, POLL_MS);
     }
     if (!kafka->failed && err) note_failure(kafka, rd_kafka_err2str(err));
@@ -132,7 +146,10 @@ static int kafka_close(struct import_writer *writer, struct bk_reason *reason)
     struct kafka_writer *kafka = (struct kafka_writer *)writer;
     wait_for_all(kafka);
     int code = kafka->failed ? failure(kafka, reason) : BK_OK;
-    if (code) rd_kafka_purge(kafka->producer, RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT);
+    if (code) { /* what was not delivered by now shall not hold up the end */
+        rd_kafka_purge(kafka->producer, RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT);
+        rd_kafka_flush(kafka->producer, POLL_MS);
+    }
     rd_kafka_destroy(kafka->producer);
     free(kafka);
     return code;
@@ -150,9 +167,17 @@ static bool set(rd_kafka_conf_t *conf, const char *name, const char *value,
 /* The shop's own properties may change the pace, not what is promised: those come last. */
 static bool configure(rd_kafka_conf_t *conf, const struct bk_config *cfg, struct bk_reason *reason)
 {
+    /* clang-format off */
     static const char *const defaults[] = {
-        "queue.buffering.max.kbytes", "32768", "linger.ms", "20", "compression.codec", "lz4", NULL,
+        "client.id", "basketry-import",
+        "queue.buffering.max.kbytes", "32768",
+        "linger.ms", "20",
+        "compression.codec", "lz4",
+        /* a topic that is not there is an error after seconds, not after half a minute */
+        "topic.metadata.propagation.max.ms", "5000",
+        NULL,
     };
+    /* clang-format on */
     static const char *const promised[] = {
         "enable.idempotence", "true", "partitioner", "murmur2_random", NULL,
     };
@@ -175,6 +200,7 @@ struct import_writer *bk__import_writer_kafka(const struct bk_config *cfg, struc
     kafka->topic[BK_TOPIC_PRODUCTS] = cfg->kafka_topic_products;
     rd_kafka_conf_set_opaque(conf, kafka);
     rd_kafka_conf_set_dr_msg_cb(conf, on_delivery);
+    rd_kafka_conf_set_log_cb(conf, on_log);
     kafka->producer = rd_kafka_new(RD_KAFKA_PRODUCER, conf, text, sizeof text);
     if (kafka->producer) return &kafka->head; /* which owns conf now */
     bk_reason_set(reason, BK_EINVAL, "Kafka producer: %s", text);
