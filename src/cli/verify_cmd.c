@@ -177,9 +177,9 @@ static void next_cursor(const json_t *page, char *cursor, size_t cap)
 static int verify_all(struct verification *v, const struct bk_config *cfg, redisContext *redis,
                       struct bk_reason *reason)
 {
-    char cursor[256] = "0", next[256];
-    while (cursor[0]) {
-        const char *words[] = {"verify", cursor, NULL};
+    char cursor[256] = "", next[256];
+    do {
+        const char *words[] = {"verify", cursor[0] ? cursor : NULL, NULL};
         int error;
         json_t *page = bk__cli_ask(cfg, words, TIMEOUT_MS, &error, reason);
         if (!page) return error;
@@ -187,10 +187,10 @@ static int verify_all(struct verification *v, const struct bk_config *cfg, redis
         next_cursor(page, next, sizeof next);
         json_decref(page);
         if (error) return error;
-        if (strcmp(cursor, next) == 0)
+        if (next[0] && strcmp(cursor, next) == 0)
             return bk_reason_set(reason, BK_ECORRUPT, "verify's cursor did not move");
         memcpy(cursor, next, sizeof cursor);
-    }
+    } while (cursor[0]);
     return 0;
 }
 

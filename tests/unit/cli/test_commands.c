@@ -57,7 +57,7 @@ static int on_verify(void *arg, int words, const bk_str_t *word, struct bk_buf *
                      struct bk_reason *reason)
 {
     (void)arg;
-    int page = words == 2 && word[1].len == 1 ? word[1].p[0] - '0' : -1;
+    int page = words == 1 ? 0 : words == 2 && word[1].len == 1 ? word[1].p[0] - '0' : -1;
     if (page < 0 || page > 3) return bk_reason_set(reason, BK_EINVAL, "bad cursor");
     bk_buf_cstr(out, pages[page]);
     return 0;
@@ -386,7 +386,8 @@ static void verify_ends_on_answers_that_make_no_sense(void **state)
     pages[0] = "{\"next\":9,\"keys\":[]}";
     run(bk_cmd_verify, "verify");
     expect(65, "", "bad cursor");
-    pages[0] = "{\"next\":0,\"keys\":[]}";
+    pages[0] = "{\"next\":1,\"keys\":[]}";
+    pages[1] = "{\"next\":1,\"keys\":[]}";
     run(bk_cmd_verify, "verify");
     expect(65, "", "cursor did not move");
 }
