@@ -160,3 +160,8 @@ const struct bk__rule *bk__rule_find(const char *record, const char *field)
     }
     return general;
 }
+
+const struct bk__rule *bk__rule_at(size_t at)
+{
+    return at < BK_COUNTOF(rules) ? &rules[at] : NULL;
+}
