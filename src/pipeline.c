@@ -51,7 +51,7 @@ const char *bk_intake_word(enum bk_intake intake)
     return (size_t)intake < BK_COUNTOF(words) ? words[intake] : "?";
 }
 
-/* ---- making ------------------------------------------------------------------------------------------------------------------- */
+/* ---- making ---- */
 
 void bk_state_params_from_config(const struct bk_config *cfg, struct bk_state_params *params)
 {
@@ -143,7 +143,7 @@ void bk_pipeline_reload(struct bk_pipeline *pl, const struct bk_config *cfg)
     bk_publisher_set_options(pl->publisher, &options);
 }
 
-/* ---- records come in ------------------------------------------------------------------------------------------------------------ */
+/* ---- records come in ---- */
 
 static void note_bad(struct bk_pipeline *pl, const struct bk_record *record, struct bk_verdict verdict)
 {
@@ -185,7 +185,7 @@ static void on_record(void *arg, const struct bk_record *record)
     bk_metrics_add(&pl->metrics, BK_METRIC_RECORDS + verdict.code, 1);
 }
 
-/* ---- partitions come and go: a revoked one is kept warm, and goes on where it stopped if it comes back --------------------------- */
+/* ---- partitions come and go: a revoked one is kept warm, and goes on where it stopped if it comes back ---- */
 
 static int64_t on_assigned(void *arg, enum bk_topic topic, int32_t partition)
 {
@@ -233,7 +233,7 @@ struct bk_source_events bk_pipeline_source_events(struct bk_pipeline *pl, void (
         .arg = pl, .record = on_record, .assigned = on_assigned, .revoked = on_revoked, .reached_end = on_reached_end, .wake = on_wake};
 }
 
-/* ---- answers come back ----------------------------------------------------------------------------------------------------------- */
+/* ---- answers come back ---- */
 
 static void on_outcome(void *arg, const struct bk_ticket *ticket, enum bk_outcome outcome)
 {
@@ -253,7 +253,7 @@ struct bk_sink_events bk_pipeline_sink_events(struct bk_pipeline *pl)
     return (struct bk_sink_events){.arg = pl, .outcome = on_outcome, .wake = on_wake, .connected = on_connected};
 }
 
-/* ---- the turn ---------------------------------------------------------------------------------------------------------------------- */
+/* ---- the turn ---- */
 
 /* Event time goes on with the clock between events, so that a session ends on a quiet night too. */
 static void set_clocks(struct bk_pipeline *pl, bk_mono_ms_t mono, bk_wall_ms_t wall_ms)
@@ -309,7 +309,7 @@ bool bk_pipeline_is_done(const struct bk_pipeline *pl)
     return pl->assigned && pl->ended == pl->assigned && bk_pipeline_is_idle(pl);
 }
 
-/* ---- looking in --------------------------------------------------------------------------------------------------------------------- */
+/* ---- looking in ---- */
 
 struct bk_engine *bk_pipeline_engine(struct bk_pipeline *pl)
 {

@@ -89,8 +89,7 @@ static inline void *bk_arena_write(struct bk_arena *arena, bk_ref_t ref, size_t 
     return bk_arena_touch(arena, (uint64_t)ref * BK_ARENA_UNIT, len);
 }
 
-/* ---- table: records of one size, numbered from 1, that never move
- * -------------------------------------------------- */
+/* ---- table: records of one size, numbered from 1, that never move ---- */
 
 /** An arena used as an array: record i stands at i * size (record 0 holds the arena's root and is
  * nobody). */
@@ -125,8 +124,7 @@ static inline void *bk_table_write(struct bk_table *table, uint32_t number)
                           table->record_bytes);
 }
 
-/* ---- map: a small hash table inside an arena, keyed by a 32-bit handle
- * --------------------------------------------- */
+/* ---- map: a small hash table inside an arena, keyed by a 32-bit handle ---- */
 
 /** Entries are `entry_bytes` long (a multiple of 4) and start with their key (never 0). Open
  * addressing, linear probing, at most 3/4 full, deletion shifts back: no tombstones. The empty map
@@ -177,8 +175,7 @@ static inline const void *bk_map_next(const struct bk_arena *arena, bk_ref_t map
 /** Bytes the map takes; 0 for the empty map. */
 size_t bk_map_bytes(const struct bk_arena *arena, bk_ref_t map);
 
-/* ---- index: id bytes -> number, by linear hashing
- * ------------------------------------------------------------------- */
+/* ---- index: id bytes -> number, by linear hashing ---- */
 
 /** Bucket heads in an arena of their own; the chains run through the indexed records, which keep a
  * hash and a `next`. One bucket is split for each record added, so no insertion ever rehashes the

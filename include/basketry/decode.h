@@ -39,7 +39,7 @@ BK_MUST_CHECK int bk_decoder_schema_add(struct bk_decoder *decoder, uint32_t id,
 struct bk_verdict bk_decode(struct bk_decoder *decoder, const struct bk_record *record,
                             const struct bk_event **event);
 
-/* ---- writing: for import, produce and tests ------------------------------------------------------------------- */
+/* ---- writing: for import, produce and tests ---- */
 
 /** Encode an event under our own current schema of its kind, framing included. Returns the length, or 0 when it does not
  *  fit into `cap` bytes. Null strings and BK_NULL_I64 are written as null where the schema allows it. */

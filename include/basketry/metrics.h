@@ -120,7 +120,7 @@ enum bk_histogram_slot {
         BK_HISTOGRAM_COUNT
 };
 
-/* ---- histograms ------------------------------------------------------------------------------ */
+/* ---- histograms ---- */
 
 /* Log-linear: each power of two of microseconds is cut into 16 equal buckets, so a bucket is at
  * most 1/16 wide of its value; below 16 us each microsecond has its own. A bucket holds (low,
@@ -170,7 +170,7 @@ uint64_t bk_histogram_quantile_us(const struct bk_histogram *histogram, double q
 /** Add everything of `from`. */
 void bk_histogram_merge(struct bk_histogram *histogram, const struct bk_histogram *from);
 
-/* ---- the counters ---------------------------------------------------------------------------- */
+/* ---- the counters ---- */
 
 struct bk_metrics {
     uint64_t v[BK_METRIC_COUNT];

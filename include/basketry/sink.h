@@ -99,7 +99,7 @@ BK_MUST_CHECK static inline int bk_sink_submit(struct bk_sink *sink, const struc
     return sink->ops->submit(sink, ticket, resp, len);
 }
 
-/* ---- Redis --------------------------------------------------------------------------------------------------------- */
+/* ---- Redis ---- */
 
 struct uv_loop_s;
 

@@ -78,7 +78,7 @@ static inline size_t bk_source_pull(struct bk_source *source, size_t max)
     return source->ops->pull(source, max);
 }
 
-/* ---- Kafka --------------------------------------------------------------------------------------------------------- */
+/* ---- Kafka ---- */
 
 struct uv_loop_s;
 
@@ -96,7 +96,7 @@ struct bk_kafka_options {
 struct bk_source *bk_source_kafka_create(struct uv_loop_s *loop, const struct bk_kafka_options *options,
                                          const struct bk_source_events *events, struct bk_reason *reason);
 
-/* ---- a log file ---------------------------------------------------------------------------------------------------- */
+/* ---- a log file ---- */
 
 /** Replay a file written by bk_log_writer (format at the top of src/source/log_file.c); same contract, ends included.
  *  `loop` may be NULL: then nothing is woken and the owner pulls until every partition reached its end, or status says

@@ -20,7 +20,7 @@
 extern "C" {
 #endif
 
-/* ---- parameters and counters ----------------------------------------------------------------------------------------- */
+/* ---- parameters and counters ---- */
 
 /** What shapes the state; filled from the configuration (bk_state_params_from_config in pipeline.c). */
 struct bk_state_params {
@@ -67,7 +67,7 @@ enum bk_state_counter {
 };
 const char *bk_state_counter_label(enum bk_state_counter counter);
 
-/* ---- items (shared) ----------------------------------------------------------------------------------------------------- */
+/* ---- items (shared) ---- */
 
 enum { BK_EPOCH_SLOTS = 16 };
 
@@ -113,7 +113,7 @@ struct bk_item {
     bk_ref_t facts;                    /* name, category, brand one after another                   */
     uint32_t dirty_next;               /* the queue of items whose lists wait to be written         */
     uint32_t published[2];             /* hash of the lists last written, by relation               */
-    uint32_t pad;
+    uint32_t category;                 /* hash of the top category, 0 when not known                */
     int64_t price_minor;               /* BK_NULL_I64: not known                                    */
     uint32_t slot[BK_EPOCH_SLOTS];     /* popularity points by epoch modulo 16, the newest 16       */
 };
@@ -129,10 +129,13 @@ struct bk_item_hot {
     uint32_t epoch;      /* newest popularity epoch that counted                                    */
     uint32_t points_now; /* points in that epoch                                                    */
     float points_before; /* the 15 epochs before it, decayed to it; derived from the slots          */
-    uint32_t category;   /* hash of the top category, 0 when not known                              */
-    uint32_t pad;
+    float root_receipts; /* 1 / sqrt(receipts + BK_COSINE_REG) and the same of sessions, derived: a   */
+    float root_sessions; /* cosine needs one of each partner                                        */
 };
 _Static_assert(sizeof(struct bk_item_hot) == 32, "two to a cache line");
+
+/** Cosine's shrinkage: pairs seen once between rare items are not certain. */
+#define BK_COSINE_REG 20.0f
 
 enum { BK_POINTS_VIEW = 1, BK_POINTS_CART = 4, BK_POINTS_RECEIPT = 16 };
 
@@ -208,7 +211,7 @@ float bk_item_popularity(const struct bk_shared *shared, uint32_t item, uint32_t
 /** Popularity epoch of a time. */
 uint32_t bk_popularity_epoch(const struct bk_state_params *params, int64_t time_ms);
 
-/* ---- subjects (shard) --------------------------------------------------------------------------------------------------- */
+/* ---- subjects (shard) ---- */
 
 /*       enum                  key word      expires  refreshes on time alone */
 #define BK_CONTEXT_TABLE(X)                                                                        \
@@ -352,7 +355,7 @@ uint32_t bk_history_decay_q16(uint32_t receipts);
 /** 0.7^n with 16 fraction bits: the decay of a session's repeats by event. */
 uint32_t bk_repeat_decay_q16(uint32_t events);
 
-/* ---- the engine ------------------------------------------------------------------------------------------------------------ */
+/* ---- the engine ---- */
 
 enum { BK_SHARDS_MAX = 1024 };
 
@@ -402,7 +405,7 @@ struct bk_applied bk_apply(struct bk_engine *engine, struct bk_shard *shard, con
 /** Apply a fact of shop.products (last write wins; a tombstone clears it). */
 void bk_apply_product(struct bk_engine *engine, bk_str_t key, const struct bk_event *event);
 
-/* ---- what waits to be published ---------------------------------------------------------------------------------------- */
+/* ---- what waits to be published ---- */
 
 /** Take the next dirty subject off the shard's queue: its handle, with its contexts and the timestamp of the first record they do
  *  not know (0: none, a refresh), or 0. */
@@ -417,7 +420,7 @@ void bk_dirty_item_put(struct bk_engine *engine, uint32_t item);
 /** Remember what was written for an item's relation (0, 1); returns false when it is the same as the last time. */
 bool bk_item_published(struct bk_engine *engine, uint32_t item, unsigned relation, uint32_t hash);
 
-/* ---- digests -------------------------------------------------------------------------------------------------------------- */
+/* ---- digests ---- */
 
 /** Digest of a shard's subjects: ids, not handles; independent of the order in which subjects came. */
 uint64_t bk_shard_digest(const struct bk_shard *shard);

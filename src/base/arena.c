@@ -147,9 +147,7 @@ void bk_arena_free(struct bk_arena *arena, bk_ref_t ref, size_t size)
     root->live -= class_bytes(class);
 }
 
-/* ---- tables
- * ----------------------------------------------------------------------------------------------------------
- */
+/* ---- tables ---- */
 
 int bk_table_init(struct bk_table *table, uint32_t record_bytes, uint64_t limit)
 {

@@ -38,7 +38,7 @@ struct run {
     int exit_code;
 };
 
-/* ---- turns ---------------------------------------------------------------------------------------------------------------------------- */
+/* ---- turns ---- */
 
 static bk_wall_ms_t wall_ms(void)
 {
@@ -96,7 +96,7 @@ static void on_tick(uv_timer_t *timer)
     turn(timer->data);
 }
 
-/* ---- shutdown -------------------------------------------------------------------------------------------------------------------------- */
+/* ---- shutdown ---- */
 
 static void close_handles(struct run *run)
 {
@@ -152,7 +152,7 @@ static void on_signal(uv_signal_t *signal, int number)
     }
 }
 
-/* ---- start-up --------------------------------------------------------------------------------------------------------------------------- */
+/* ---- start-up ---- */
 
 static const struct bk_metrics *metrics_now(void *arg)
 {
@@ -262,7 +262,7 @@ static int start(struct run *run)
     return BK_EXIT_OK;
 }
 
-/* ---- the command -------------------------------------------------------------------------------------------------------------------------- */
+/* ---- the command ---- */
 
 static const struct cli_option options[] = {
     {"until-end", 0, NULL, "stop, drained and published, at the ends the partitions had at start"},

@@ -11,7 +11,7 @@ enum { HEAD_BYTES_MAX = 1024, SCORE_DECIMALS = 1000000 };
 _Static_assert(BK_KEY_BYTES_MAX + 200 < HEAD_BYTES_MAX, "the head fits before the value");
 _Static_assert(BK_LIST_MAX * (2 * 6 * BK_ID_BYTES_MAX + 400) + 4096 < BK_LIST_BYTES_MAX, "the longest list fits");
 
-/* ---- writing forwards ------------------------------------------------------------------------------------------------------- */
+/* ---- writing forwards ---- */
 
 static char *put(char *at, const char *text, size_t len)
 {
@@ -82,7 +82,7 @@ static char *put_json_or_null(char *at, bk_str_t str)
     return str.p ? put_json(at, str) : PUT(at, "null");
 }
 
-/* ---- keys -------------------------------------------------------------------------------------------------------------------- */
+/* ---- keys ---- */
 
 static char *put_key_id(char *at, bk_str_t id)
 {
@@ -128,7 +128,7 @@ size_t bk_key_shared(bk_str_t prefix, bk_str_t name, char *out)
     return (size_t)(at - out);
 }
 
-/* ---- the value --------------------------------------------------------------------------------------------------------------- */
+/* ---- the value ---- */
 
 /* The distinct tags of the scorers that contributed, the strongest one's first. */
 static char *put_tags(char *at, const struct bk_list_item *item)
@@ -231,7 +231,7 @@ static char *put_value(char *at, const struct bk_shared *shared, const struct bk
     return PUT(at, "]}");
 }
 
-/* ---- the command -------------------------------------------------------------------------------------------------------------- */
+/* ---- the command ---- */
 
 /* "$len\r\n" of a bulk string. */
 static char *put_bulk_head(char *at, size_t len)

@@ -94,7 +94,7 @@ void bk_publisher_set_options(struct bk_publisher *pub, const struct bk_publishe
     pub->options = *options;
 }
 
-/* ---- rendering --------------------------------------------------------------------------------------------------------------- */
+/* ---- rendering ---- */
 
 static struct bk_list_frame frame_of(const struct bk_publisher *pub, const char *context, const char *algorithm, const struct bk_now *now)
 {
@@ -151,7 +151,7 @@ static uint32_t list_hash(const struct bk_publisher *pub)
     return (uint32_t)mix;
 }
 
-/* ---- submitting --------------------------------------------------------------------------------------------------------------- */
+/* ---- submitting ---- */
 
 static bool submit(struct bk_publisher *pub, const struct bk_ticket *ticket, const struct bk_command *command)
 {
@@ -254,7 +254,7 @@ static void publish_popular(struct bk_publisher *pub, const struct bk_now *now)
     if (hash != pub->popular_hash && submit(pub, &ticket, &command)) pub->popular_hash = hash;
 }
 
-/* ---- erasures ------------------------------------------------------------------------------------------------------------------ */
+/* ---- erasures ---- */
 
 void bk_publisher_erase(struct bk_publisher *pub, bk_str_t subject, uint32_t contexts)
 {
@@ -298,7 +298,7 @@ static void erasure_answered(struct bk_publisher *pub, const struct bk_ticket *t
     if (!erasure->contexts && !erasure->unanswered) *erasure = (struct erasure){0}; /* the id goes too */
 }
 
-/* ---- the refresher -------------------------------------------------------------------------------------------------------------- */
+/* ---- the refresher ---- */
 
 static uint64_t subjects_of(const struct bk_publisher *pub)
 {
@@ -373,7 +373,7 @@ static void sweep_turn(struct bk_publisher *pub, const struct bk_now *now)
     if (sweep->item) sweep_items(pub);
 }
 
-/* ---- the turn --------------------------------------------------------------------------------------------------------------------- */
+/* ---- the turn ---- */
 
 uint32_t bk_publisher_waiting(const struct bk_publisher *pub)
 {

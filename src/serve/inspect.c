@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-/* ---- item ---------------------------------------------------------------------------------------------------------------------------- */
+/* ---- item ---- */
 
 struct shown_pair {
     bk_str_t id;
@@ -72,7 +72,7 @@ int bk_inspect_item(const struct bk_instance *instance, bk_str_t id, struct bk_b
     return BK_OK;
 }
 
-/* ---- subject --------------------------------------------------------------------------------------------------------------------------- */
+/* ---- subject ---- */
 
 static const struct bk_shard *find_subject(const struct bk_engine *engine, bk_str_t id, uint32_t *subject)
 {

@@ -10,7 +10,7 @@
 
 enum { VERIFY_SUBJECTS_PER_PAGE = 20, VERIFY_LOOK_MAX = 20000, VERIFY_ITEMS_PER_PAGE = 100 };
 
-/* ---- status ------------------------------------------------------------------------------------------------------------------------ */
+/* ---- status ---- */
 
 static void put_text(struct bk_buf *out, const char *name, const char *text)
 {
@@ -82,7 +82,7 @@ static int answer_status(void *arg, int words, const bk_str_t *word, struct bk_b
     return BK_OK;
 }
 
-/* ---- inspect ----------------------------------------------------------------------------------------------------------------------- */
+/* ---- inspect ---- */
 
 static int answer_digest(const struct bk_instance *instance, struct bk_buf *out)
 {
@@ -116,7 +116,7 @@ static int answer_inspect(void *arg, int words, const bk_str_t *word, struct bk_
     return bk_reason_set(reason, BK_EINVAL, "inspect wants: item ID, subject ID, digest, counters or status");
 }
 
-/* ---- verify -------------------------------------------------------------------------------------------------------------------------- */
+/* ---- verify ---- */
 
 static void put_key(struct bk_buf *out, const struct bk_command *command)
 {

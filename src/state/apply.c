@@ -27,8 +27,7 @@ static const uint32_t refreshes[BK_EVENT_KIND_COUNT] = {
 
 enum { WEIGHT_VIEW = 4, WEIGHT_WISH = 8, WEIGHT_CART = 12 };
 
-/* ---- the distinct items of the event's lines
- * ---------------------------------------------------------------------------- */
+/* ---- the distinct items of the event's lines ---- */
 
 /* Fill scratch.line_item in order of first lines. Items beyond items_max are left out (counted). */
 static void collect_lines(struct bk__turn *turn, bool create)
@@ -54,9 +53,7 @@ static void collect_lines(struct bk__turn *turn, bool create)
     }
 }
 
-/* ---- one step per kind
- * ----------------------------------------------------------------------------------------------------
- */
+/* ---- one step per kind ---- */
 
 static void points(struct bk__turn *turn, uint32_t item, uint32_t n)
 {
@@ -100,7 +97,7 @@ static void learn_receipt(struct bk__turn *turn)
     struct bk_shared *shared = &turn->engine->shared;
     uint32_t lines = scratch->line_count, most = turn->engine->params.receipt_lines_max;
     for (uint32_t i = 0; i < lines; i++) {
-        bk__item_hot(shared, scratch->line_item[i])->receipts++;
+        bk__support_add(shared, scratch->line_item[i], 1, 0);
         points(turn, scratch->line_item[i], BK_POINTS_RECEIPT);
         bk__item_dirty(turn->engine, scratch->line_item[i]);
     }
@@ -217,9 +214,7 @@ static void step(struct bk__turn *turn)
     }
 }
 
-/* ---- before and after
- * -------------------------------------------------------------------------------------------------------
- */
+/* ---- before and after ---- */
 
 static bool was_applied(struct bk_shard *shard, const struct bk_place *place,
                         const struct bk_event *event)

@@ -75,6 +75,7 @@ static inline struct bk_item_hot *bk__item_hot(struct bk_shared *shared, uint32_
 {
     return bk_table_write(&shared->hot, item);
 }
+void bk__support_add(struct bk_shared *shared, uint32_t item, uint32_t receipts, uint32_t sessions);
 void bk__item_fact_set(struct bk_engine *engine, uint32_t item, bk_str_t name, bk_str_t category,
                        bk_str_t brand);
 void bk__item_dirty(struct bk_engine *engine, uint32_t item);

@@ -45,9 +45,7 @@ float bk_item_popularity(const struct bk_shared *shared, uint32_t item, uint32_t
     return epoch > hot->epoch ? points * fade_by(epoch - hot->epoch) : points;
 }
 
-/* ---- the most popular
- * -------------------------------------------------------------------------------------------------
- */
+/* ---- the most popular ---- */
 
 /* Is item a less popular than item b? Equal: the larger id is less. */
 static bool is_less(const struct bk_shared *shared, uint32_t a, uint32_t b, uint32_t epoch)
@@ -97,9 +95,7 @@ static void search_anew(struct bk_shared *shared, struct bk_shared_totals *total
         if (bk_item_hot(shared, number)->points) offer(shared, totals, number);
 }
 
-/* ---- adding
- * -------------------------------------------------------------------------------------------------------------
- */
+/* ---- adding ---- */
 
 static void ring_add(struct bk_item *item, struct bk_item_hot *hot, uint32_t epoch, uint32_t points)
 {

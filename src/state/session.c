@@ -72,9 +72,7 @@ void bk__session_roll(struct bk__turn *turn)
     }
 }
 
-/* ---- a sight
- * --------------------------------------------------------------------------------------------------------------
- */
+/* ---- a sight ---- */
 
 /* Twice the room, up to the bound; the session as it then stands. */
 static struct bk_session *grow(struct bk__turn *turn)
@@ -135,7 +133,7 @@ static void learn_sight(struct bk__turn *turn, const struct bk_session *sess, ui
         bk__pair_add(turn->engine, BK_PAIR_VIEWED, other, item, 1, turn->pair_epoch, turn->who);
         bk__item_dirty(turn->engine, other);
     }
-    bk__item_hot(shared, item)->sessions++;
+    bk__support_add(shared, item, 0, 1);
     bk__item_dirty(turn->engine, item);
 }
 

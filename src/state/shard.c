@@ -47,9 +47,7 @@ void bk__shard_deinit(struct bk_shard *shard)
     bk_arena_deinit(&shard->totals);
 }
 
-/* ---- forgetting
- * --------------------------------------------------------------------------------------------------------
- */
+/* ---- forgetting ---- */
 
 void bk__subject_forget_past(struct bk_shard *shard, uint32_t subject)
 {
@@ -113,9 +111,7 @@ static bool evict(struct bk_shard *shard, uint32_t keep)
     return false;
 }
 
-/* ---- room
- * ----------------------------------------------------------------------------------------------------------------
- */
+/* ---- room ---- */
 
 enum { EVICT_TRIES = 64 };
 
@@ -138,9 +134,7 @@ void *bk__shard_map_put(struct bk_shard *shard, bk_ref_t *map, uint32_t entry_by
     return entry;
 }
 
-/* ---- interning
- * -----------------------------------------------------------------------------------------------------------
- */
+/* ---- interning ---- */
 
 uint32_t bk_subject_find(const struct bk_shard *shard, bk_str_t id)
 {
@@ -182,8 +176,7 @@ uint32_t bk__subject_intern(struct bk_shard *shard, bk_str_t id, int64_t time_ms
     return number;
 }
 
-/* ---- what waits to be published
- * ------------------------------------------------------------------------------------------ */
+/* ---- what waits to be published ---- */
 
 void bk_dirty_put(struct bk_shard *shard, uint32_t subject, uint32_t stamp, uint32_t contexts, int64_t waiting_ms)
 {

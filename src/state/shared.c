@@ -48,9 +48,7 @@ void bk__shared_deinit(struct bk_shared *shared)
     bk_arena_deinit(&shared->totals);
 }
 
-/* ---- room
- * ---------------------------------------------------------------------------------------------------------------
- */
+/* ---- room ---- */
 
 static bool drop_rows(struct bk_engine *engine, uint32_t number)
 {
@@ -95,9 +93,7 @@ bk_ref_t bk__shared_alloc(struct bk_engine *engine, size_t size)
     return ref;
 }
 
-/* ---- items
- * --------------------------------------------------------------------------------------------------------------
- */
+/* ---- items ---- */
 
 uint32_t bk_item_find(const struct bk_shared *shared, bk_str_t id)
 {
@@ -109,6 +105,16 @@ uint32_t bk_item_find(const struct bk_shared *shared, bk_str_t id)
         number = item->next;
     }
     return 0;
+}
+
+/* A receipt or a session more that holds the item. */
+void bk__support_add(struct bk_shared *shared, uint32_t number, uint32_t receipts, uint32_t sessions)
+{
+    struct bk_item_hot *hot = bk__item_hot(shared, number);
+    hot->receipts += receipts;
+    hot->sessions += sessions;
+    hot->root_receipts = 1.0f / __builtin_sqrtf((float)hot->receipts + BK_COSINE_REG);
+    hot->root_sessions = 1.0f / __builtin_sqrtf((float)hot->sessions + BK_COSINE_REG);
 }
 
 static uint32_t item_create(struct bk_engine *engine, bk_str_t id)
@@ -124,6 +130,7 @@ static uint32_t item_create(struct bk_engine *engine, bk_str_t id)
     }
     uint32_t hot = bk_table_add(&shared->hot);
     BK_ASSERT(hot == number); /* same limits, never removed */
+    bk__support_add(shared, number, 0, 0);
     memcpy(bk_arena_write(&shared->heap, bytes, id.len + 1), id.p, id.len);
     struct bk_item *item = bk__item(shared, number);
     item->id = bytes;
@@ -146,9 +153,7 @@ uint32_t bk__item_intern(struct bk_engine *engine, bk_str_t id)
     return item_create(engine, id);
 }
 
-/* ---- facts
- * --------------------------------------------------------------------------------------------------------------
- */
+/* ---- facts ---- */
 
 enum { FACT_COUNT = 3, FACT_BYTES_MAX = 255 };
 
@@ -201,7 +206,7 @@ void bk__item_fact_set(struct bk_engine *engine, uint32_t number, bk_str_t name,
         item->facts_len[i] = (uint8_t)facts[i].len;
         if (p) p += facts[i].len;
     }
-    bk__item_hot(shared, number)->category = category_hash(facts[1]);
+    bk__item(shared, number)->category = category_hash(facts[1]);
 }
 
 void bk_apply_product(struct bk_engine *engine, bk_str_t key, const struct bk_event *event)
@@ -222,8 +227,7 @@ void bk_apply_product(struct bk_engine *engine, bk_str_t key, const struct bk_ev
         line ? event->lines[0].unit_price_minor : BK_NULL_I64;
 }
 
-/* ---- the queue of dirty items
- * ----------------------------------------------------------------------------------------- */
+/* ---- the queue of dirty items ---- */
 
 void bk__item_dirty(struct bk_engine *engine, uint32_t number)
 {

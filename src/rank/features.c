@@ -1,0 +1,160 @@
+/* features.c -- what speaks for an item: the scorers.
+ *
+ * Most scorers are rows of one walk: from each item of the prefix (the session, the cart, the product looked at) over its partners of one kind of
+ * pair, faded by how long ago the item was seen. They differ in a line of the table below. The others read the session, the
+ * history and the popular. Adding a scorer is adding a row.
+ *
+ *   session rules   score(j) = sum_i w_i 0.5^back(i) n(i -> j)                                    Ludewig, Jannach 2018 (SR), decayed
+ *   item cosine     score(j) = sum_i w_i f^back(i) c_ij / sqrt((n_i + r)(n_j + r)),  r = 20       Sarwar et al. 2001, with shrinkage
+ *   repeat          score(j) = sum over j's places p in the session of 0.7^(L - p)
+ *   buy again       score(j) = sum over the customer's receipts with j of 0.98^(receipts since)   as the decayed counts of TIFU-kNN's first part
+ *   popular         score(j) = pop_j / max pop, points halved every 7 epochs
+ */
+#include "internal.h"
+
+enum root { ROOT_NONE, ROOT_RECEIPTS, ROOT_SESSIONS };
+
+/* An item that faded below this share of a fresh one is not worth its row. */
+#define FADED_AWAY 0.01f
+
+static const struct walk {
+    enum bk_pair_kind kind;
+    float fade;              /* per event (session) or line (cart) since the item              */
+    enum root ours, theirs;  /* what a pair's count is divided by the root of                  */
+} walks[BK_SCORER_COUNT] = {
+    [BK_SCORER_NEXT] = {BK_PAIR_NEXT, 0.5f, ROOT_NONE, ROOT_NONE},
+    [BK_SCORER_VIEWED] = {BK_PAIR_VIEWED, 0.6f, ROOT_SESSIONS, ROOT_SESSIONS},
+    [BK_SCORER_BOUGHT] = {BK_PAIR_BOUGHT, 0.8f, ROOT_RECEIPTS, ROOT_RECEIPTS},
+    [BK_SCORER_VIEW_BUY] = {BK_PAIR_VIEW_BUY, 0.6f, ROOT_SESSIONS, ROOT_RECEIPTS},
+};
+
+static float root_of(const struct bk_item_hot *hot, enum root root)
+{
+    return root == ROOT_RECEIPTS ? hot->root_receipts : root == ROOT_SESSIONS ? hot->root_sessions : 1.0f;
+}
+
+static float power(float base, uint32_t n)
+{
+    float value = 1.0f;
+    for (; n; n >>= 1, base *= base)
+        if (n & 1) value *= base;
+    return value;
+}
+
+static void walk_row(const struct bk__view *view, const struct walk *walk, uint32_t from, float ours, uint32_t distinct_min)
+{
+    const struct bk_shared *shared = &view->ranker->engine->shared;
+    bk_ref_t row = bk_item(shared, from)->rows[walk->kind];
+    if (!row) return;
+    const struct bk_map_head *head = bk_map_head(&shared->heap, row);
+    const struct bk_pair *pair = (const struct bk_pair *)(head + 1), *end = pair + ((size_t)1 << head->slots_log2);
+    for (; pair < end; pair++) {
+        if (!pair->partner || (uint32_t)__builtin_popcount(pair->who) < distinct_min) continue;
+        float theirs = walk->theirs == ROOT_NONE ? 1.0f : root_of(bk_item_hot(shared, pair->partner), walk->theirs);
+        bk__contribute(view->ranker, pair->partner, ours * theirs * (float)pair->total, from, pair->total);
+    }
+}
+
+static void walk_prefix(const struct bk__view *view, const struct walk *walk, uint32_t distinct_min)
+{
+    const struct bk_shared *shared = &view->ranker->engine->shared;
+    for (uint32_t i = 0; i < view->prefix_count; i++) {
+        float faded = view->weight[i] * power(walk->fade, view->back[i]);
+        if (faded < FADED_AWAY) continue;
+        walk_row(view, walk, view->prefix[i], faded * root_of(bk_item_hot(shared, view->prefix[i]), walk->ours), distinct_min);
+    }
+}
+
+static void gather_pairs(const struct bk__view *view, enum bk_scorer scorer)
+{
+    walk_prefix(view, &walks[scorer], 1);
+}
+
+/* What the session saw, faded by events since: people go back. */
+static void gather_repeat(const struct bk__view *view, enum bk_scorer scorer)
+{
+    (void)scorer;
+    if (!view->sess) return;
+    for (uint32_t i = 0; i < view->sess->count; i++) {
+        const struct bk_seen *seen = &view->sess->seen[i];
+        uint64_t q16 =
+            (uint64_t)seen->repeat_q16 * bk_repeat_decay_q16(view->sess->events - seen->at) >> 16;
+        bk__contribute(view->ranker, seen->item, (float)q16 / 65536.0f, 0, view->sess->events);
+    }
+}
+
+static void gather_buy_again(const struct bk__view *view, enum bk_scorer scorer)
+{
+    (void)scorer;
+    if (!view->sub) return;
+    const struct bk_bought *bought;
+    for (uint32_t at = 0;
+         (bought = bk_map_next(&view->shard->heap, view->sub->history, &at)) != NULL;) {
+        uint64_t q16 = (uint64_t)bought->weight_q16 *
+                           bk_history_decay_q16(view->sub->receipts - bought->receipt) >>
+                       16;
+        bk__contribute(view->ranker, bought->item, (float)q16 / 65536.0f, 0, bought->count);
+    }
+}
+
+/* Popularity against that of the most popular item: for everybody's favourites, and for every
+ * candidate found before. */
+static void gather_popular(const struct bk__view *view, enum bk_scorer scorer)
+{
+    (void)scorer;
+    struct bk_ranker *ranker = view->ranker;
+    const struct bk_shared *shared = &ranker->engine->shared;
+    const struct bk_shared_totals *totals = bk_totals(shared);
+    float most = 0.0f;
+    for (uint32_t i = 0; i < totals->popular_count; i++) {
+        float popularity = bk_item_popularity(shared, totals->popular[i], view->epoch);
+        if (popularity > most) most = popularity;
+        bk__candidate_of(ranker, totals->popular[i]);
+    }
+    if (most <= 0.0f) return;
+    for (uint32_t i = 0; i < ranker->count; i++) {
+        uint32_t item = ranker->candidate[i].item;
+        bk__contribute(ranker, item, bk_item_popularity(shared, item, view->epoch) / most, 0,
+                   bk_item_hot(shared, item)->points);
+    }
+}
+
+static const struct {
+    void (*gather)(const struct bk__view *view, enum bk_scorer scorer);
+    bool share;
+} scorers[BK_SCORER_COUNT] = {
+    [BK_SCORER_NEXT] = {gather_pairs, true},       [BK_SCORER_VIEWED] = {gather_pairs, true},
+    [BK_SCORER_REPEAT] = {gather_repeat, false},   [BK_SCORER_BOUGHT] = {gather_pairs, true},
+    [BK_SCORER_VIEW_BUY] = {gather_pairs, true},   [BK_SCORER_BUY_AGAIN] = {gather_buy_again, false},
+    [BK_SCORER_POPULAR] = {gather_popular, false}, /* the last row: it also scores what the others found */
+};
+
+/* ---- scoring ---- */
+
+void bk__score(const struct bk__view *view)
+{
+    struct bk_ranker *ranker = view->ranker;
+    bk__gather_begin(ranker);
+    for (enum bk_scorer scorer = 0; scorer < BK_SCORER_COUNT; scorer++) {
+        float weight = ranker->weights.weight[view->situation][scorer];
+        if (weight <= 0.0f) continue;
+        scorers[scorer].gather(view, scorer);
+        if (ranker->touched) bk__gather_fold(ranker, scorer, weight, scorers[scorer].share);
+    }
+}
+
+void bk__score_kind(const struct bk__view *view, enum bk_pair_kind kind, uint32_t distinct_min)
+{
+    enum bk_scorer scorer = kind == BK_PAIR_BOUGHT ? BK_SCORER_BOUGHT : BK_SCORER_VIEWED;
+    BK_ASSERT(walks[scorer].kind == kind);
+    bk__gather_begin(view->ranker);
+    walk_prefix(view, &walks[scorer], distinct_min);
+    if (view->ranker->touched) bk__gather_fold(view->ranker, scorer, 1.0f, false);
+}
+
+void bk__score_popular(const struct bk__view *view)
+{
+    bk__gather_begin(view->ranker);
+    gather_popular(view, BK_SCORER_POPULAR);
+    if (view->ranker->touched) bk__gather_fold(view->ranker, BK_SCORER_POPULAR, 1.0f, false);
+}

@@ -1,0 +1,80 @@
+/* internal.h -- what the files of src/rank share: the question being answered, and its candidates. */
+#ifndef BASKETRY_RANK_INTERNAL_H
+#define BASKETRY_RANK_INTERNAL_H
+
+#include "basketry/rank.h"
+
+enum {
+    BK__CANDIDATES_MAX = 16384, /* further ones are left out: 20 rows of 384 partners fit twice      */
+    BK__PREFIX_MAX = 20,        /* last items of a session or cart whose rows are read               */
+};
+
+struct bk__place {
+    uint32_t stamp;
+    uint32_t candidate;
+};
+
+struct bk__candidate {
+    uint32_t item;
+    uint32_t because; /* of the part that is largest so far */
+    uint32_t evidence;
+    uint32_t tags;
+    uint64_t sum;           /* the feature being gathered */
+    uint64_t best;          /* its largest single contribution ... */
+    uint32_t best_because;  /* ... which came from this item, */
+    uint32_t best_evidence; /* seen so often */
+    float score;
+    float part; /* the largest part of the score, from scorer */
+    uint32_t scorer;
+    uint32_t next_touched; /* candidates of the feature being gathered, a list by number + 1 */
+};
+
+struct bk_ranker {
+    struct bk_arena arena;
+    const struct bk_engine *engine;
+    struct bk_weights weights;
+    struct bk__place *place;
+    uint32_t places;
+    uint32_t stamp;
+    struct bk__candidate *candidate;
+    uint32_t count;
+    uint32_t touched; /* head of the list */
+    uint64_t total;   /* of the feature being gathered */
+};
+
+/* One question: what a feature may look at. */
+struct bk__view {
+    struct bk_ranker *ranker;
+    const struct bk_shard *shard;
+    const struct bk_subject *sub;  /* NULL: nobody known */
+    const struct bk_session *sess; /* NULL: none, or over */
+    enum bk_situation situation;
+    uint32_t epoch;
+    uint32_t for_item;
+    uint32_t prefix[BK__PREFIX_MAX]; /* newest first */
+    float weight[BK__PREFIX_MAX];    /* behaviour of each, 1 = a view */
+    uint32_t back[BK__PREFIX_MAX];   /* events since it was seen */
+    uint32_t prefix_count;
+};
+
+/* ---- gather.c: one feature after the other into the candidates ---- */
+
+void bk__gather_begin(struct bk_ranker *ranker);
+/* The item's candidate, new if need be; NULL when there are too many. */
+struct bk__candidate *bk__candidate_of(struct bk_ranker *ranker, uint32_t item);
+/* One contribution (>= 0) to the feature being gathered, from `because`, seen `evidence` times. */
+void bk__contribute(struct bk_ranker *ranker, uint32_t item, float value, uint32_t because, uint32_t evidence);
+/* Add the gathered feature to the scores and make the accumulators ready for the next. `share`: each candidate counts with its
+ * share of the feature's total, so that a long row does not drown the others. */
+void bk__gather_fold(struct bk_ranker *ranker, enum bk_scorer scorer, float weight, bool share);
+
+/* ---- features.c: the scorers ---- */
+
+/* Score all candidates of the view's situation. */
+void bk__score(const struct bk__view *view);
+/* The rows of one pair kind alone, from the view's prefix, raw; pairs of fewer distinct shoppers are left out. */
+void bk__score_kind(const struct bk__view *view, enum bk_pair_kind kind, uint32_t distinct_min);
+/* Popularity alone. */
+void bk__score_popular(const struct bk__view *view);
+
+#endif
