@@ -27,7 +27,7 @@ json_t *bk__cli_ask(const struct bk_config *cfg, const char *const *words, uint3
     return answer;
 }
 
-/* ---- Redis ----------------------------------------------------------------------------------- */
+/* ---- Redis ---- */
 
 static struct timeval timeval_of(int64_t ms)
 {

@@ -30,7 +30,7 @@ enum cli_exit {
 #undef X
 };
 
-/* ---- subcommands ----------------------------------------------------------------------------- */
+/* ---- subcommands ---- */
 
 int bk_cmd_run(int argc, char **argv);
 int bk_cmd_import(int argc, char **argv);
@@ -52,7 +52,7 @@ struct bk_cli_command {
 /** Find the subcommand and run it; `help [COMMAND]`, --help and --version are answered here. The exit code. */
 int bk_cli_dispatch(const struct bk_cli_command *commands, size_t count, int argc, char **argv);
 
-/* ---- options (options.c) --------------------------------------------------------------------- */
+/* ---- options (options.c) ---- */
 
 /* -c, -X and --help are everybody's and not listed. */
 struct cli_option {

@@ -56,7 +56,7 @@ struct cost {
     double load_s, play_s;
 };
 
-/* ---- options ------------------------------------------------------------------------------------- */
+/* ---- options ---- */
 
 static int take_task(struct given *given, const char *value)
 {
@@ -128,7 +128,7 @@ static int check_use(const struct given *given, const struct cli_line *line)
     return BK_EXIT_OK;
 }
 
-/* ---- the run -------------------------------------------------------------------------------------- */
+/* ---- the run ---- */
 
 static double seconds_since(int64_t start_ns)
 {
@@ -173,7 +173,7 @@ static int evaluate(struct eval_run *run, const struct given *given, const struc
     return close_dump(run, given->dump, code, reason);
 }
 
-/* ---- the report -------------------------------------------------------------------------------------- */
+/* ---- the report ---- */
 
 static double queries_per_second(const struct eval_run *run)
 {
@@ -250,7 +250,7 @@ static int report(const struct eval_run *run, const struct given *given, const s
     return code;
 }
 
-/* ---- the subcommand ------------------------------------------------------------------------------------ */
+/* ---- the subcommand ---- */
 
 static int run(const struct given *given, const struct cli_line *line)
 {

@@ -16,7 +16,7 @@
 #include "evaluate_metrics.h"
 #include "shop_file_sets.h"
 
-/* ---- the engine ---------------------------------------------------------------------------------------------------------- */
+/* ---- the engine ---- */
 
 struct eval_engine {
     struct bk_engine engine;
@@ -60,7 +60,7 @@ uint32_t bk__eval_engine_rank(struct eval_engine *engine, const struct shop_set 
                               bk_str_t subject, enum bk_context context, int64_t now_ms,
                               uint32_t size, uint32_t out[BK_LIST_MAX]);
 
-/* ---- the tasks ----------------------------------------------------------------------------------------------------------- */
+/* ---- the tasks ---- */
 
 struct eval_options {
     enum eval_task task;

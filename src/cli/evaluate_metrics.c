@@ -84,7 +84,7 @@ enum eval_task bk__eval_task_parse(const char *name)
     return (enum eval_task)task;
 }
 
-/* ---- counting ------------------------------------------------------------------------------------------- */
+/* ---- counting ---- */
 
 bool bk__eval_metrics_init(struct eval_metrics *metrics, enum eval_task task, uint32_t item_max,
                            uint32_t known)
@@ -198,7 +198,7 @@ void bk__eval_metrics_add(struct eval_metrics *metrics, const struct eval_query 
     }
 }
 
-/* ---- figures ----------------------------------------------------------------------------------------------- */
+/* ---- figures ---- */
 
 static double mean(const struct eval_series *series)
 {

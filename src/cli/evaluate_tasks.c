@@ -27,7 +27,7 @@ static bk_str_t write_name(struct name *name, const char *prefix, uint64_t numbe
     return bk_str(name->text, (size_t)len);
 }
 
-/* ---- loading --------------------------------------------------------------------------------------------- */
+/* ---- loading ---- */
 
 static int load_sessions(struct eval_run *run, struct bk_reason *reason)
 {
@@ -55,7 +55,7 @@ int bk__eval_load(struct eval_run *run, struct bk_reason *reason)
     return sessions ? load_sessions(run, reason) : load_baskets(run, reason);
 }
 
-/* ---- a question -------------------------------------------------------------------------------------------- */
+/* ---- a question ---- */
 
 struct question {
     char id[BK_ID_BYTES_MAX +
@@ -119,7 +119,7 @@ static int begin(struct eval_run *run, struct bk_reason *reason)
     return bk_reason_set(reason, BK_ENOMEM, "out of memory for the metrics");
 }
 
-/* ---- A. next-item ------------------------------------------------------------------------------------------- */
+/* ---- A. next-item ---- */
 
 static void view(struct eval_run *run, bk_str_t visitor, const uint32_t *item, int64_t time_ms)
 {
@@ -179,7 +179,7 @@ static int play_next_item(struct eval_run *run, struct bk_reason *reason)
     return BK_OK;
 }
 
-/* ---- receipts ----------------------------------------------------------------------------------------------- */
+/* ---- receipts ---- */
 
 static void learn_receipt(struct eval_run *run, const struct shop_basket *receipt)
 {
@@ -213,7 +213,7 @@ static void write_id(struct question *question, char prefix, bk_str_t name)
     snprintf(question->id, sizeof question->id, "%c%.*s", prefix, (int)name.len, name.p);
 }
 
-/* ---- B. next-basket ------------------------------------------------------------------------------------------ */
+/* ---- B. next-basket ---- */
 
 /* Each user's baskets, oldest first: basket[start[u] .. start[u + 1]) are indexes. */
 struct by_user {
@@ -350,7 +350,7 @@ static int play_next_basket(struct eval_run *run, struct bk_reason *reason)
     return code;
 }
 
-/* ---- C. basket-completion -------------------------------------------------------------------------------------- */
+/* ---- C. basket-completion ---- */
 
 static uint32_t first_half(uint32_t count)
 {
@@ -405,7 +405,7 @@ static int play_completion(struct eval_run *run, struct bk_reason *reason)
     return BK_OK;
 }
 
-/* ---- D. prequential-basket --------------------------------------------------------------------------------------- */
+/* ---- D. prequential-basket ---- */
 
 static bool is_late(const struct shop_set *set, const struct shop_basket *receipt)
 {
@@ -443,7 +443,7 @@ static int play_prequential(struct eval_run *run, struct bk_reason *reason)
     return code;
 }
 
-/* ---- which ----------------------------------------------------------------------------------------------------------- */
+/* ---- which ---- */
 
 int bk__eval_play(struct eval_run *run, struct bk_reason *reason)
 {

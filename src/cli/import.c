@@ -76,7 +76,7 @@ struct import {
     struct bk_reason reason;
 };
 
-/* ---- options ----------------------------------------------------------------------------------- */
+/* ---- options ---- */
 
 static bool parse_bytes(const char *text, uint64_t *bytes)
 {
@@ -135,7 +135,7 @@ static int on_option(void *arg, size_t which, const char *value)
     }
 }
 
-/* ---- telling how far it is ------------------------------------------------------------------------- */
+/* ---- telling how far it is ---- */
 
 static int64_t now_ms(void)
 {
@@ -202,7 +202,7 @@ static void tell_hidden_bad(const struct import *import)
                 (unsigned long long)(import->bad_shown - BAD_SHOWN));
 }
 
-/* ---- writing ---------------------------------------------------------------------------------------- */
+/* ---- writing ---- */
 
 static int write_event(struct import *import, enum bk_topic topic, bk_str_t key,
                        const struct bk_event *event)
@@ -257,7 +257,7 @@ static int close_writer(struct import *import, int code)
     return closed;
 }
 
-/* ---- the three steps ------------------------------------------------------------------------------------ */
+/* ---- the three steps ---- */
 
 static int read_files(struct import *import, const struct cli_line *line)
 {
@@ -301,7 +301,7 @@ static int import_all(struct import *import, const struct cli_line *line)
     return close_writer(import, code);
 }
 
-/* ---- the summary ------------------------------------------------------------------------------------------ */
+/* ---- the summary ---- */
 
 static void put_where(const struct import *import, struct bk_buf *out)
 {
@@ -345,7 +345,7 @@ static int summarize(const struct import *import)
     return code;
 }
 
-/* ---- the subcommand ----------------------------------------------------------------------------------------- */
+/* ---- the subcommand ---- */
 
 static int check_use(const struct options *given, const struct cli_line *line)
 {

@@ -15,9 +15,7 @@
 
 #include "shop_file.h"
 
-/* ---- rows
- * ----------------------------------------------------------------------------------------------------------------
- */
+/* ---- rows ---- */
 
 /** One good row. The numbers are those of `ids`; 0: not recorded. */
 struct import_row {
@@ -61,9 +59,7 @@ void bk__import_rows_deinit(struct import_rows *rows);
 /** Bytes that count against bytes_max. */
 uint64_t bk__import_rows_bytes(const struct import_rows *rows);
 
-/* ---- events
- * --------------------------------------------------------------------------------------------------------------
- */
+/* ---- events ---- */
 
 struct import_counts {
     uint64_t events[BK_EVENT_KIND_COUNT];
@@ -83,8 +79,7 @@ BK_MUST_CHECK int bk__import_emit(const struct import_rows *rows, enum bk_consen
                                   int (*on_event)(void *arg, const struct bk_event *event),
                                   void *arg, struct import_counts *counts);
 
-/* ---- items: facts of shop.products
- * ----------------------------------------------------------------------------------------- */
+/* ---- items: facts of shop.products ---- */
 
 /** Read a table of items whose columns are found by their names in the header and hand out a
  * Product each. Returns as bk__import_emit, or what opening or reading gave; `*count` items were
@@ -94,9 +89,7 @@ BK_MUST_CHECK int bk__import_items(const char *path, struct shop_drop *drop,
                                    int (*on_event)(void *arg, const struct bk_event *event),
                                    void *arg, uint64_t *count, struct bk_reason *reason);
 
-/* ---- writers
- * -------------------------------------------------------------------------------------------------------------
- */
+/* ---- writers ---- */
 
 struct import_writer;
 struct import_writer_ops {

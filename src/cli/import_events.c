@@ -14,8 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-/* ---- order
- * ----------------------------------------------------------------------------------------- */
+/* ---- order ---- */
 
 struct receipt {
     int64_t time_ms;
@@ -76,8 +75,7 @@ uint64_t bk__import_event_count(const struct import_rows *rows)
     return count;
 }
 
-/* ---- events
- * ---------------------------------------------------------------------------------------- */
+/* ---- events ---- */
 
 enum { UUID_BYTES = 37, ORDER_BYTES = BK_ID_BYTES_MAX + 1 };
 

@@ -27,8 +27,7 @@ uint64_t bk__import_rows_bytes(const struct import_rows *rows)
            16 * (uint64_t)rows->sessions.count;
 }
 
-/* ---- one row
- * ------------------------------------------------------------------------------------- */
+/* ---- one row ---- */
 
 static const char *check_id(bk_str_t id, const char *too_long, const char *not_utf8)
 {
@@ -78,8 +77,7 @@ const char *bk__import_check(const struct shop_row *row, struct import_row *out)
     return row->ts_ms < 0 || row->ts_ms > BK_TIME_MS_MAX ? "ts_ms before 1970 or after 9999" : NULL;
 }
 
-/* ---- a file
- * --------------------------------------------------------------------------------------- */
+/* ---- a file ---- */
 
 static bool intern(struct shop_ids *ids, bk_str_t id, uint32_t *number)
 {

@@ -15,8 +15,7 @@
 
 #include "basketry/log.h"
 
-/* ---- a log file
- * --------------------------------------------------------------------------------------- */
+/* ---- a log file ---- */
 
 struct file_writer {
     struct import_writer head;
@@ -61,8 +60,7 @@ struct import_writer *bk__import_writer_file(const char *path, int32_t partition
     return NULL;
 }
 
-/* ---- Kafka
- * ---------------------------------------------------------------------------------------------- */
+/* ---- Kafka ---- */
 
 enum { POLL_MS = 100 };
 

@@ -19,7 +19,7 @@ static const struct cli_option common[] = {
     {"help", LETTER_HELP, NULL, "show this text"},
 };
 
-/* ---- saying things --------------------------------------------------------------------------- */
+/* ---- saying things ---- */
 
 int bk__cli_fail(enum cli_exit code, const char *format, ...)
 {
@@ -88,7 +88,7 @@ static int print_help(const struct cli_usage *usage)
     return code;
 }
 
-/* ---- reading --------------------------------------------------------------------------------- */
+/* ---- reading ---- */
 
 struct reading {
     const struct cli_usage *usage;

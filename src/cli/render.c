@@ -5,12 +5,11 @@
  */
 #include "render.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 
 enum { NAME_WIDTH_MAX = 40, COLUMNS_MAX = 16, CELL_MAX = 28, DEPTH_MAX = 8 };
 
-/* ---- text ------------------------------------------------------------------------------------ */
+/* ---- text ---- */
 
 /* The length of the character at `p` and whether it may be shown. `left` > 0. */
 static size_t character(const char *p, size_t left, bool *shown)
@@ -86,7 +85,7 @@ void bk__cli_put_duration(struct bk_buf *out, int64_t ms)
     bk_buf_printf(out, "%lld ms", (long long)ms);
 }
 
-/* ---- any JSON -------------------------------------------------------------------------------- */
+/* ---- any JSON ---- */
 
 static void outline(struct bk_buf *out, const json_t *value, size_t indent);
 
@@ -106,14 +105,32 @@ static bool is_flat_array(const json_t *value)
 
 static void put_plain(struct bk_buf *out, const json_t *value)
 {
-    char *text = json_is_string(value)
-                     ? NULL
-                     : json_dumps(value, JSON_ENCODE_ANY | JSON_COMPACT | JSON_REAL_PRECISION(6));
-    bk_buf_cstr(out, json_is_string(value) ? json_string_value(value)
-                     : json_is_null(value) ? "-"
-                     : text                ? text
-                                           : "?");
-    free(text);
+    if (!value) return; /* a cell that its row does not have */
+    switch (json_typeof(value)) {
+    case JSON_STRING:
+        bk_buf_cstr(out, json_string_length(value) ? json_string_value(value) : "-");
+        break;
+    case JSON_INTEGER:
+        bk_buf_printf(out, "%lld", (long long)json_integer_value(value));
+        break;
+    case JSON_REAL: { /* six digits, and never an exponent where a person would write none */
+        double real = json_real_value(value);
+        bk_buf_printf(out, real >= 1e6 || real <= -1e6 ? "%.0f" : "%.6g", real);
+        break;
+    }
+    case JSON_TRUE:
+    case JSON_FALSE:
+        bk_buf_cstr(out, json_is_true(value) ? "true" : "false");
+        break;
+    case JSON_NULL:
+        bk_buf_cstr(out, "-");
+        break;
+    default: { /* an object or array inside a table's cell */
+        char *text = json_dumps(value, JSON_COMPACT);
+        bk_buf_cstr(out, text ? text : "?");
+        free(text);
+    }
+    }
 }
 
 /* The value as one line; arrays of plain values are joined. */
@@ -122,7 +139,7 @@ static struct bk_buf line_of(const json_t *value)
     struct bk_buf line = {0};
     size_t i;
     json_t *element;
-    bk_buf_cstr(&line, "");
+    bk_buf_cstr(&line, json_is_array(value) && json_array_size(value) == 0 ? "-" : "");
     if (!is_flat_array(value))
         put_plain(&line, value);
     else

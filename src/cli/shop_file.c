@@ -58,8 +58,7 @@ bool bk__shop_hundredths(bk_str_t text, int64_t *out)
     return true;
 }
 
-/* ---- the file
- * ------------------------------------------------------------------------------------ */
+/* ---- the file ---- */
 
 static int check_header(struct shop_file *file, struct bk_reason *reason)
 {

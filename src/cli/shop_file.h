@@ -64,9 +64,7 @@ bool bk__shop_integer(bk_str_t text, int64_t *out);
  * rounded half away from zero. */
 bool bk__shop_hundredths(bk_str_t text, int64_t *out);
 
-/* ---- --drop
- * ------------------------------------------------------------------------------------------------------------
- */
+/* ---- --drop ---- */
 
 /** Item ids to leave out: an extended regular expression that must match the whole id. */
 struct shop_drop;

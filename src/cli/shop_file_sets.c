@@ -50,7 +50,7 @@ static int bad_line(const char *path, uint64_t line, const char *wrong, struct b
     return bk_reason_set(reason, BK_EINVAL, "%s:%llu: %s", path, (unsigned long long)line, wrong);
 }
 
-/* ---- sessions ------------------------------------------------------------------------------------------ */
+/* ---- sessions ---- */
 
 static bool is_blank(char c)
 {
@@ -98,7 +98,7 @@ int bk__shop_set_sessions(struct shop_set *set, const char *path, struct bk_reas
     return code;
 }
 
-/* ---- rows that belong to baskets -------------------------------------------------------------------------- */
+/* ---- rows that belong to baskets ---- */
 
 struct pair {
     uint32_t basket, item; /* basket: index */
@@ -145,7 +145,7 @@ static bool place_items(struct shop_set *set, const struct draft *draft)
     return fits;
 }
 
-/* ---- receipts ------------------------------------------------------------------------------------------ */
+/* ---- receipts ---- */
 
 static const char *check_ids(const struct shop_row *row)
 {
@@ -223,7 +223,7 @@ static int read_receipts(struct shop_set *set, const char *path, struct shop_dro
     return BK_OK;
 }
 
-/* ---- baskets.tsv ---------------------------------------------------------------------------------------- */
+/* ---- baskets.tsv ---- */
 
 static const char *take_basket_row(struct shop_set *set, struct draft *draft, bk_str_t line,
                                    struct shop_drop *drop)
@@ -279,7 +279,7 @@ static int read_baskets(struct shop_set *set, struct bk_lines *lines, const char
     return code;
 }
 
-/* ---- which of the two ------------------------------------------------------------------------------------- */
+/* ---- which of the two ---- */
 
 int bk__shop_set_baskets(struct shop_set *set, const char *path, struct shop_drop *drop,
                          bool baskets, struct bk_reason *reason)

@@ -59,7 +59,7 @@ static int on_option(void *arg, size_t which, const char *value)
     return BK_CLI_GO_ON;
 }
 
-/* ---- reading --------------------------------------------------------------------------------- */
+/* ---- reading ---- */
 
 static size_t make_ladder(const struct bk_config *cfg, const struct question *question,
                           const char *subject, struct rung ladder[RUNGS])
@@ -99,7 +99,7 @@ static int climb(redisContext *redis, const struct rung *ladder, size_t count, s
     return 0;
 }
 
-/* ---- showing --------------------------------------------------------------------------------- */
+/* ---- showing ---- */
 
 static const char *text_of(const json_t *object, const char *key)
 {
@@ -117,11 +117,14 @@ static int64_t now_ms(void)
 static void put_head(struct bk_buf *out, const json_t *list)
 {
     const json_t *as_of = json_object_get(list, "as_of");
-    int64_t now = now_ms(), left = json_integer_value(json_object_get(list, "expires_at")) - now;
+    int64_t now = now_ms(), expires = json_integer_value(json_object_get(list, "expires_at"));
     bk_buf_cstr(out, "made ");
     bk__cli_put_duration(out, now - json_integer_value(json_object_get(list, "generated_at")));
-    bk_buf_cstr(out, left < 0 ? " ago, to be refreshed since " : " ago, to be refreshed in ");
-    bk__cli_put_duration(out, left < 0 ? -left : left);
+    bk_buf_cstr(out, " ago");
+    if (expires > 0) {
+        bk_buf_cstr(out, expires < now ? ", to be refreshed since " : ", to be refreshed in ");
+        bk__cli_put_duration(out, expires < now ? now - expires : expires - now);
+    }
     bk_buf_printf(out, "\nalgorithm ");
     bk__cli_put_text(out, text_of(list, "algorithm"));
     bk_buf_printf(out, " (");
@@ -149,22 +152,31 @@ static void put_name(struct bk_buf *out, const struct bk_config *cfg, const char
     if (item) json_decref(item);
 }
 
-static void put_why(struct bk_buf *out, const json_t *item)
+/* "popular, new": the item's tags, cut to the rest of the line. */
+static void put_tags(struct bk_buf *out, const json_t *tags, size_t columns)
 {
-    const json_t *because = json_object_get(item, "because"), *tags = json_object_get(item, "tags");
+    struct bk_buf line = {0};
     size_t i;
     json_t *tag;
-    if (!json_is_string(because) && json_array_size(tags) == 0) return;
-    bk_buf_cstr(out, "    ");
-    if (json_is_string(because)) {
-        bk_buf_cstr(out, "because of ");
-        bk__cli_put_text(out, json_string_value(because));
-        bk_buf_cstr(out, json_array_size(tags) ? "; " : "");
-    }
+    bk_buf_cstr(&line, "");
     json_array_foreach(tags, i, tag)
     {
-        if (i) bk_buf_cstr(out, ", ");
-        bk__cli_put_text(out, json_string_value(tag) ? json_string_value(tag) : "?");
+        const char *text = json_string_value(tag);
+        bk_buf_printf(&line, "%s%s", i ? ", " : "", text ? text : "?");
+    }
+    bk__cli_put_cell(out, line.p, columns);
+    bk_buf_deinit(&line);
+}
+
+static void put_why(struct bk_buf *out, const json_t *item)
+{
+    const char *reason = text_of(item, "reason"), *because = text_of(item, "because");
+    if (!reason[0] && !because[0]) return;
+    bk_buf_cstr(out, "    ");
+    bk__cli_put_text(out, reason);
+    if (because[0]) {
+        bk_buf_cstr(out, reason[0] ? ": " : "");
+        bk__cli_put_text(out, because);
     }
     bk_buf_char(out, '\n');
 }
@@ -185,7 +197,7 @@ static void put_items(struct bk_buf *out, const struct bk_config *cfg, const jso
         bk_buf_cstr(out, "(no items)\n");
         return;
     }
-    bk_buf_cstr(out, "\n #  item            name                 score  reason\n");
+    bk_buf_cstr(out, "\n #  item            name                 score  tags\n");
     json_array_foreach(items, i, item)
     {
         bk_buf_printf(out, "%2zu  ", i + 1);
@@ -193,7 +205,7 @@ static void put_items(struct bk_buf *out, const struct bk_config *cfg, const jso
         bk_buf_cstr(out, "  ");
         put_name(out, cfg, text_of(item, "id"), 18, &answers);
         bk_buf_printf(out, "  %6.3f  ", json_number_value(json_object_get(item, "score")));
-        bk__cli_put_cell(out, text_of(item, "reason"), 32);
+        put_tags(out, json_object_get(item, "tags"), 32);
         trim_line(out);
         put_why(out, item);
     }

@@ -41,7 +41,7 @@ static int on_option(void *arg, size_t which, const char *value)
     return BK_CLI_GO_ON;
 }
 
-/* ---- comparing ------------------------------------------------------------------------------- */
+/* ---- comparing ---- */
 
 static bool may_differ(const char *field)
 {
@@ -126,7 +126,7 @@ static void compare(struct verification *v, const char *key, const json_t *list,
     if (held) json_decref(held);
 }
 
-/* ---- pages ----------------------------------------------------------------------------------- */
+/* ---- pages ---- */
 
 static int verify_batch(struct verification *v, redisContext *redis, const json_t *keys,
                         size_t from, size_t count, struct bk_reason *reason)

@@ -49,7 +49,7 @@ void bk_config_destroy(struct bk_config **cfg)
     *cfg = NULL;
 }
 
-/* ---- one setting ----------------------------------------------------------------------------- */
+/* ---- one setting ---- */
 
 /* `place` is "file:line" or "-X" or the variable's name. */
 static int refuse(struct bk_reason *reason, const char *place, const char *section, const char *key,
@@ -150,7 +150,7 @@ static int assign(struct bk_config *cfg, const char *place, const char *section,
     return wrong ? refuse(reason, place, section, key, wrong) : 0;
 }
 
-/* ---- files ----------------------------------------------------------------------------------- */
+/* ---- files ---- */
 
 struct reading {
     struct bk_config *cfg;
@@ -290,7 +290,7 @@ int bk_config_secret(const char *path, char *out, size_t cap, struct bk_reason *
     return 0;
 }
 
-/* ---- the environment and the command line ---------------------------------------------------- */
+/* ---- the environment and the command line ---- */
 
 /* ASCII lower case, with `_` turned into `to`. Cut at cap - 1: the name is then unknown, which is
  * right. */
@@ -371,7 +371,7 @@ int bk_config_set(struct bk_config *cfg, const char *assignment, struct bk_reaso
     return assign(cfg, "-X", section, key, equals + 1, reason);
 }
 
-/* ---- a new configuration for a running process ----------------------------------------------- */
+/* ---- a new configuration for a running process ---- */
 
 int bk_config_reload(struct bk_config *cfg, const struct bk_config *fresh, struct bk_buf *waiting)
 {

@@ -23,7 +23,7 @@ static bool opens_section(size_t i)
            !bk_str_eq(section_of(&bk__config_rows[i]), section_of(&bk__config_rows[i - 1]));
 }
 
-/* ---- dump ------------------------------------------------------------------------------------ */
+/* ---- dump ---- */
 
 void bk_config_mask_url(struct bk_buf *out, const char *url)
 {
@@ -79,7 +79,7 @@ void bk_config_dump(const struct bk_config *cfg, struct bk_buf *out)
     dump_properties("kafka.producer", cfg->producer_properties, out);
 }
 
-/* ---- reference ------------------------------------------------------------------------------- */
+/* ---- reference ---- */
 
 static const char reference_head[] =
     "# Configuration\n"
@@ -174,7 +174,7 @@ void bk_config_reference(struct bk_buf *out)
     bk__properties_reference(out);
 }
 
-/* ---- digest ---------------------------------------------------------------------------------- */
+/* ---- digest ---- */
 
 static bool shapes_state(const char *name)
 {

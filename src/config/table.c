@@ -28,7 +28,7 @@ const struct bk__config_row *bk__config_row_find(const char *name)
     return NULL;
 }
 
-/* ---- rules beyond a minimum and a maximum ---------------------------------------------------- */
+/* ---- rules beyond a minimum and a maximum ---- */
 
 static const char *check_power_of_two(const char *text, int64_t value)
 {
@@ -109,7 +109,7 @@ static const char *check_rules(const struct bk__config_row *row, const char *tex
     return NULL;
 }
 
-/* ---- setting --------------------------------------------------------------------------------- */
+/* ---- setting ---- */
 
 static void *field_of(struct bk_config *cfg, const struct bk__config_row *row)
 {
@@ -199,7 +199,7 @@ const char *bk__config_row_set(struct bk_config *cfg, const struct bk__config_ro
     }
 }
 
-/* ---- showing --------------------------------------------------------------------------------- */
+/* ---- showing ---- */
 
 void bk__config_row_format(const struct bk_config *cfg, const struct bk__config_row *row,
                            struct bk_buf *out)
@@ -242,7 +242,7 @@ void bk__config_row_copy(struct bk_config *to, const struct bk_config *from,
     memcpy(field_of(to, row), field_of_const(from, row), field_bytes(row));
 }
 
-/* ---- what was meant -------------------------------------------------------------------------- */
+/* ---- what was meant ---- */
 
 static size_t least(size_t a, size_t b)
 {

@@ -31,8 +31,7 @@ static struct bk_verdict verdict(enum bk_verdict_code code, const char *field)
 
 static const struct bk_verdict ok = {BK_VERDICT_OK, ""};
 
-/* ---- life
- * ---------------------------------------------------------------------------------------------- */
+/* ---- life ---- */
 
 struct bk_decoder *bk_decoder_create(const char *schemas_dir, uint32_t bytes_max,
                                      struct bk_reason *reason)
@@ -64,8 +63,7 @@ int bk_decoder_schema_add(struct bk_decoder *decoder, uint32_t id, const char *a
     return bk__store_add(&decoder->store, id, "", avsc, len, reason);
 }
 
-/* ---- framing
- * ------------------------------------------------------------------------------------------- */
+/* ---- framing ---- */
 
 static uint32_t read_u32(const uint8_t *p)
 {
@@ -106,8 +104,7 @@ static enum bk_topic topic_of(enum bk_event_kind kind)
     }
 }
 
-/* ---- keys
- * ---------------------------------------------------------------------------------------------- */
+/* ---- keys ---- */
 
 static bool key_is_subject(bk_str_t key, const struct bk_event *ev)
 {
@@ -148,8 +145,7 @@ static bool key_fits(bk_str_t key, const struct bk_event *ev)
     }
 }
 
-/* ---- what needs more than one field
- * -------------------------------------------------------------------- */
+/* ---- what needs more than one field ---- */
 
 static struct bk_verdict check_event(const struct bk_event *ev, bk_str_t key)
 {
@@ -162,8 +158,7 @@ static struct bk_verdict check_event(const struct bk_event *ev, bk_str_t key)
     return key_fits(key, ev) ? ok : verdict(BK_VERDICT_KEY_MISMATCH, "key");
 }
 
-/* ---- tombstones: the key is all there is
- * ------------------------------------------------------------------ */
+/* ---- tombstones: the key is all there is ---- */
 
 static struct bk_verdict check_id(bk_str_t id)
 {
@@ -208,8 +203,7 @@ static struct bk_verdict decode_tombstone(struct bk_event *ev, const struct bk_r
     }
 }
 
-/* ---- the whole
- * ------------------------------------------------------------------------------------------- */
+/* ---- the whole ---- */
 
 static struct bk_verdict decode(struct bk_decoder *decoder, const struct bk_record *record)
 {

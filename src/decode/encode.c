@@ -14,8 +14,7 @@ struct out {
     bool full;
 };
 
-/* ---- primitives
- * ------------------------------------------------------------------------------------------ */
+/* ---- primitives ---- */
 
 static void put_bytes(struct out *out, const void *bytes, size_t len)
 {
@@ -76,8 +75,7 @@ static void put_none(struct out *out)
     put_byte(out, 0);
 }
 
-/* ---- the parts that schemas share
- * -------------------------------------------------------------------------- */
+/* ---- the parts that schemas share ---- */
 
 static void put_envelope(struct out *out, const struct bk_event *ev)
 {
@@ -140,9 +138,7 @@ static const struct bk_line *only_line(struct out *out, const struct bk_event *e
     return ev->line_count == 1 ? &ev->lines[0] : &none;
 }
 
-/* ---- facts
- * ---------------------------------------------------------------------------------------------------
- */
+/* ---- facts ---- */
 
 static void put_product(struct out *out, const struct bk_event *ev)
 {
@@ -189,9 +185,7 @@ static void put_customer(struct out *out, const struct bk_event *ev)
     put_long(out, ev->event_time_ms);
 }
 
-/* ---- behaviour
- * -------------------------------------------------------------------------------------------------
- */
+/* ---- behaviour ---- */
 
 static void put_behaviour(struct out *out, const struct bk_event *ev)
 {
@@ -264,9 +258,7 @@ static void put_behaviour(struct out *out, const struct bk_event *ev)
     }
 }
 
-/* ---- the whole
- * --------------------------------------------------------------------------------------------------
- */
+/* ---- the whole ---- */
 
 static const struct bk__builtin *builtin_of(enum bk_event_kind kind)
 {

@@ -33,8 +33,7 @@ static void compile_skip(struct compiler *c, const struct bk__node *w);
 static void compile_default(struct compiler *c, const struct bk__node *r, json_t *json,
                             const char *record, const char *field);
 
-/* ---- emitting
- * -------------------------------------------------------------------------------------- */
+/* ---- emitting ---- */
 
 static void fail(struct compiler *c, int code, const char *what)
 {
@@ -119,8 +118,7 @@ static struct bk__op op_by_rule(enum bk__code code, const struct bk__rule *rule)
     return op;
 }
 
-/* ---- paths: "lines.item_id"
- * -------------------------------------------------------------------------- */
+/* ---- paths: "lines.item_id" ---- */
 
 static size_t path_enter(struct compiler *c, const char *field)
 {
@@ -138,8 +136,7 @@ static void path_leave(struct compiler *c, size_t len)
     c->depth--;
 }
 
-/* ---- what matches what (Avro specification, schema resolution)
- * ----------------------------------------- */
+/* ---- what matches what (Avro specification, schema resolution) ---- */
 
 static bool name_matches(const struct bk__node *w, const struct bk__node *r)
 {
@@ -215,8 +212,7 @@ static int reader_field(const struct bk__node *w, const struct bk__node *r, uint
     return -1;
 }
 
-/* ---- what a reset event holds
- * --------------------------------------------------------------------------- */
+/* ---- what a reset event holds ---- */
 
 static int64_t reset_number(const struct bk__rule *rule)
 {
@@ -238,8 +234,7 @@ static void check_null_is_reset(struct compiler *c, const struct bk__rule *rule)
         fail(c, BK_EINVAL, "nullable in the schema, but the event cannot hold a null there");
 }
 
-/* ---- leaves
- * --------------------------------------------------------------------------------------------- */
+/* ---- leaves ---- */
 
 static void compile_enum(struct compiler *c, const struct bk__node *w, const struct bk__node *r,
                          const struct bk__rule *rule)
@@ -282,8 +277,7 @@ static bool rule_fits(const struct bk__rule *rule, enum bk__type type)
     return false;
 }
 
-/* ---- arrays and maps
- * ------------------------------------------------------------------------------------- */
+/* ---- arrays and maps ---- */
 
 /* The writer's array or map `w`; `rule` and `r` are NULL when it is only passed over. */
 static void compile_loop(struct compiler *c, const struct bk__node *w, const struct bk__node *r,
@@ -322,8 +316,7 @@ static void compile_loop(struct compiler *c, const struct bk__node *w, const str
     c->depth--;
 }
 
-/* ---- unions of the writer
- * -------------------------------------------------------------------------------- */
+/* ---- unions of the writer ---- */
 
 /* Which branch of a two-branch union is null, or BK__NOT_NULLABLE. */
 static uint8_t null_branch(const struct bk__node *w)
@@ -403,8 +396,7 @@ static void compile_union(struct compiler *c, const struct bk__node *w, const st
     free(end);
 }
 
-/* ---- passing over what we do not have
- * ---------------------------------------------------------------------- */
+/* ---- passing over what we do not have ---- */
 
 static void compile_skip_record(struct compiler *c, const struct bk__node *w)
 {
@@ -462,9 +454,7 @@ static void compile_skip(struct compiler *c, const struct bk__node *w)
     }
 }
 
-/* ---- records
- * ------------------------------------------------------------------------------------------------
- */
+/* ---- records ---- */
 
 /* The rule of a field of the reader, checked against its type without null. */
 static const struct bk__rule *rule_of(struct compiler *c, const struct bk__node *r,
@@ -513,9 +503,7 @@ static void compile_record(struct compiler *c, const struct bk__node *w, const s
     }
 }
 
-/* ---- values
- * --------------------------------------------------------------------------------------------------
- */
+/* ---- values ---- */
 
 static void compile_text(struct compiler *c, const struct bk__rule *rule)
 {
@@ -575,9 +563,7 @@ static void compile_value(struct compiler *c, const struct bk__node *w, const st
     }
 }
 
-/* ---- defaults
- * ------------------------------------------------------------------------------------------------
- */
+/* ---- defaults ---- */
 
 static void default_number(struct compiler *c, const struct bk__rule *rule, int64_t value)
 {
@@ -646,9 +632,7 @@ static void compile_default(struct compiler *c, const struct bk__node *r, json_t
         fail(c, BK_EINVAL, "a default of this kind is not supported");
 }
 
-/* ---- the whole
- * ------------------------------------------------------------------------------------------------
- */
+/* ---- the whole ---- */
 
 int bk__plan_init(struct bk__plan *plan, const struct bk__schema *writer,
                   const struct bk__schema *reader, enum bk_event_kind kind,

@@ -192,9 +192,7 @@ static inline enum bk_verdict_code next_element(struct run *run, const struct bk
     return code;
 }
 
-/* ---- the machine
- * ------------------------------------------------------------------------------------------------
- */
+/* ---- the machine ---- */
 
 static struct bk_verdict run_ops(struct run *run, const struct bk__op *ops)
 {

@@ -47,8 +47,7 @@ bool bk__schema_name_is(const char *name, const char *other)
     return strcmp(dot ? dot + 1 : name, other) == 0;
 }
 
-/* ---- names
- * ----------------------------------------------------------------------------------------- */
+/* ---- names ---- */
 
 static const char *full_name(struct builder *b, const char *ns, const char *name)
 {
@@ -85,8 +84,7 @@ static struct name *declare(struct builder *b, const char *full)
     return &b->names[b->name_count++];
 }
 
-/* ---- nodes
- * ----------------------------------------------------------------------------------------- */
+/* ---- nodes ---- */
 
 static struct bk__node *new_node(struct builder *b, enum bk__type type, uint32_t count)
 {
@@ -253,8 +251,7 @@ static const struct bk__node *build(struct builder *b, json_t *json, const char 
     return node;
 }
 
-/* ---- the whole
- * ------------------------------------------------------------------------------------- */
+/* ---- the whole ---- */
 
 /* avro-c's word on the text. Its error text is a global that grows: copied at once, cut by the
  * reason. */

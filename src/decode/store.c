@@ -10,8 +10,7 @@
 
 _Static_assert(BK_SCHEMAS_MAX < UINT16_MAX, "slots hold entry + 1");
 
-/* ---- look-up
- * ----------------------------------------------------------------------------------------- */
+/* ---- look-up ---- */
 
 static uint32_t slot_of_id(const struct bk__store *store, uint32_t id)
 {
@@ -43,8 +42,7 @@ const struct bk__plan *bk__store_by_guid(const struct bk__store *store,
     return entry ? &store->entries[entry - 1].plan : NULL;
 }
 
-/* ---- adding
- * ------------------------------------------------------------------------------------------ */
+/* ---- adding ---- */
 
 /* 32 hexadecimal digits, hyphens anywhere between them. */
 static bool parse_guid(const char *text, uint8_t out[BK__GUID_BYTES])
@@ -142,8 +140,7 @@ int bk__store_add(struct bk__store *store, uint32_t id, const char *guid, const 
     return add_guid(store, at, guid, reason);
 }
 
-/* ---- built in
- * ------------------------------------------------------------------------------------------ */
+/* ---- built in ---- */
 
 /* Say which file a reason is about. */
 static int about(struct bk_reason *reason, int code, const char *file)
@@ -189,8 +186,7 @@ void bk__store_deinit(struct bk__store *store)
     for (int kind = 0; kind < BK_EVENT_KIND_COUNT; kind++) bk__schema_deinit(&store->readers[kind]);
 }
 
-/* ---- a folder
- * -------------------------------------------------------------------------------------------- */
+/* ---- a folder ---- */
 
 /* The whole file, heap; at most one byte more than a schema may have. NULL and reason on trouble.
  */

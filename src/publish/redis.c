@@ -122,7 +122,7 @@ static struct redis_sink *sink_of(struct bk_sink *base)
     return (struct redis_sink *)base;
 }
 
-/* ---- small words ----------------------------------------------------------- */
+/* ---- small words ---- */
 
 static void on_step(uv_timer_t *timer);
 
@@ -168,7 +168,7 @@ static void log_trouble(struct redis_sink *sink, const char *word, uint64_t wait
                     (unsigned long long)wait_ms, (unsigned long long)held, sink->detail);
 }
 
-/* ---- answers to tickets ---------------------------------------------------- */
+/* ---- answers to tickets ---- */
 
 static void end_oldest(struct redis_sink *sink, enum bk_outcome outcome)
 {
@@ -182,7 +182,7 @@ static void end_all_unknown(struct redis_sink *sink)
     for (uint32_t left = sink->ring.count; left > 0; left--) end_oldest(sink, BK_OUTCOME_UNKNOWN);
 }
 
-/* ---- giving a connection up ------------------------------------------------ */
+/* ---- giving a connection up ---- */
 
 /* Timer context only (I2). */
 static void drop(struct redis_sink *sink)
@@ -217,7 +217,7 @@ static const char *error_text(const redisAsyncContext *ac, const char *otherwise
     return ac->c.errstr[0] ? ac->c.errstr : otherwise;
 }
 
-/* ---- being ready, being held back ------------------------------------------ */
+/* ---- being ready, being held back ---- */
 
 static void announce(struct redis_sink *sink)
 {
@@ -345,7 +345,7 @@ static void on_batch_done(void *arg)
     sink->events.wake(sink->events.arg);
 }
 
-/* ---- connecting ------------------------------------------------------------ */
+/* ---- connecting ---- */
 
 static void on_connect(const redisAsyncContext *ac, int status)
 {
@@ -444,7 +444,7 @@ static void dial(struct redis_sink *sink)
     }
 }
 
-/* ---- the two timers -------------------------------------------------------- */
+/* ---- the two timers ---- */
 
 static void finish(struct redis_sink *sink);
 
@@ -528,7 +528,7 @@ static void on_watch(uv_timer_t *timer)
     if (idle && uv_now(sink->loop) - sink->heard_ms > limit) ask_ping(sink);
 }
 
-/* ---- closing --------------------------------------------------------------- */
+/* ---- closing ---- */
 
 static void on_timer_closed(uv_handle_t *handle)
 {
@@ -563,7 +563,7 @@ static void close_sink(struct bk_sink *base, uint32_t deadline_ms, void (*closed
     enter(sink, CLOSING, wait ? deadline_ms : 0);
 }
 
-/* ---- the contract ---------------------------------------------------------- */
+/* ---- the contract ---- */
 
 static size_t room(struct bk_sink *base)
 {

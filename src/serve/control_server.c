@@ -54,7 +54,7 @@ struct bk_control {
     void *closed_arg;
 };
 
-/* ---- the end --------------------------------------------------------------------------------- */
+/* ---- the end ---- */
 
 static void finish_when_empty(struct bk_control *control)
 {
@@ -85,7 +85,7 @@ static void client_close(struct client *client)
     uv_close((uv_handle_t *)&client->pipe, on_client_closed);
 }
 
-/* ---- answering ------------------------------------------------------------------------------- */
+/* ---- answering ---- */
 
 static void on_written(uv_write_t *write, int status);
 
@@ -143,7 +143,7 @@ static void answer(struct client *client, uint32_t line_len)
         send_slice(client);
 }
 
-/* ---- asking ---------------------------------------------------------------------------------- */
+/* ---- asking ---- */
 
 static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buf)
 {
@@ -212,7 +212,7 @@ static void on_sweep(uv_timer_t *timer)
         if (now - client->progress_ms >= BK_CONTROL_IDLE_MS) client_close(client);
 }
 
-/* ---- the socket file ------------------------------------------------------------------------- */
+/* ---- the socket file ---- */
 
 /* 0: nobody answers there; else the errno, or EADDRINUSE when somebody does. */
 static int probe(const char *path)
@@ -254,7 +254,7 @@ static int open_listener(struct bk_control *control, const char *path)
     return error;
 }
 
-/* ---- public ---------------------------------------------------------------------------------- */
+/* ---- public ---- */
 
 struct bk_control *bk_control_create(struct uv_loop_s *loop, const char *path,
                                      const struct bk_control_handler *handlers,

@@ -32,7 +32,7 @@ static const struct { const char *name, *moves, *act; } histograms[] = {
 };
 /* clang-format on */
 
-/* ---- histograms ------------------------------------------------------------------------------ */
+/* ---- histograms ---- */
 
 uint64_t bk_histogram_bucket_high(uint32_t bucket)
 {
@@ -64,7 +64,7 @@ void bk_histogram_merge(struct bk_histogram *histogram, const struct bk_histogra
     for (uint32_t i = 0; i < BK_HISTOGRAM_BUCKETS; i++) histogram->bucket[i] += from->bucket[i];
 }
 
-/* ---- words and numbers ----------------------------------------------------------------------- */
+/* ---- words and numbers ---- */
 
 /* The next word of "a|b|" at *words, which moves past it. */
 static bk_str_t next_word(const char **words)
@@ -103,7 +103,7 @@ static bool is_counter(const struct row *row)
     return row->type == COUNTER || row->type == COUNTER_MS;
 }
 
-/* ---- Prometheus ------------------------------------------------------------------------------ */
+/* ---- Prometheus ---- */
 
 static void prometheus_row(const struct row *row, const struct bk_metrics *metrics,
                            struct bk_buf *out)
@@ -160,7 +160,7 @@ void bk_metrics_prometheus(const struct bk_metrics *metrics, struct bk_buf *out)
         BK_VERSION);
 }
 
-/* ---- JSON ------------------------------------------------------------------------------------ */
+/* ---- JSON ---- */
 
 static void json_row(const struct row *row, bool first, const struct bk_metrics *metrics,
                      struct bk_buf *out)
@@ -201,7 +201,7 @@ void bk_metrics_json(const struct bk_metrics *metrics, struct bk_buf *out)
     bk_buf_char(out, '}');
 }
 
-/* ---- the reference --------------------------------------------------------------------------- */
+/* ---- the reference ---- */
 
 static void reference_words(size_t i, struct bk_buf *out)
 {

@@ -99,8 +99,7 @@ static bool has_facts(const struct kafka_source *s)
     return s->facts.rk != NULL;
 }
 
-/* ---- questions to the worker, and its answers
- * --------------------------------------------- */
+/* ---- questions to the worker, and its answers ---- */
 
 static void ask_topics(struct kafka_source *s)
 {
@@ -116,6 +115,17 @@ static void ask_ends(struct kafka_source *s, struct kafka_consumer *c)
 {
     struct kafka_question *q = bk__kafka_consumer_ask_ends(c);
     if (q) bk__kafka_worker_ask(s->worker, q);
+}
+
+static void nudge(struct kafka_source *s, struct kafka_consumer *c)
+{
+    struct kafka_question *q = bk__kafka_consumer_ask_nudge(c);
+    if (q) bk__kafka_worker_ask(s->worker, q);
+}
+
+static struct kafka_consumer *asker_of(struct kafka_source *s, const struct kafka_question *answer)
+{
+    return answer->rk == s->facts.rk ? &s->facts : &s->group;
 }
 
 static void join_group(struct kafka_source *s)
@@ -159,7 +169,10 @@ static void learn(struct kafka_source *s, struct kafka_question *answer)
         learn_topics(s, answer);
         break;
     case KAFKA_ASK_ENDS:
-        bk__kafka_consumer_learn_ends(answer->rk == s->facts.rk ? &s->facts : &s->group, answer);
+        bk__kafka_consumer_learn_ends(asker_of(s, answer), answer);
+        break;
+    case KAFKA_ASK_NUDGE:
+        asker_of(s, answer)->nudging = false;
         break;
     case KAFKA_ASK_DESTROY:
         s->destroying--;
@@ -174,8 +187,7 @@ static void learn_all(struct kafka_source *s)
     while ((answer = bk__kafka_worker_answer(s->worker))) learn(s, answer);
 }
 
-/* ---- the turn
- * ----------------------------------------------------------------------------- */
+/* ---- the turn ---- */
 
 static void apply_pause(struct kafka_source *s)
 {
@@ -207,6 +219,8 @@ static size_t pull(struct bk_source *head, size_t max)
     taken += bk__kafka_consumer_drain(&s->group, max - taken, s->pulled_ms, &more);
     ask_ends(s, &s->facts);
     ask_ends(s, &s->group);
+    nudge(s, &s->facts);
+    nudge(s, &s->group);
     if (more) wake(s);
     return taken;
 }
@@ -242,8 +256,7 @@ static void commit_sometimes(struct kafka_source *s)
     bk__kafka_consumer_commit(&s->group);
 }
 
-/* ---- state
- * -------------------------------------------------------------------------------- */
+/* ---- state ---- */
 
 static bool is_restarting(const struct kafka_consumer *c)
 {
@@ -283,8 +296,7 @@ static void status(struct bk_source *head, struct bk_source_status *out)
     out->lag_records = facts < 0 || group < 0 ? -1 : facts + group;
 }
 
-/* ---- closing
- * ------------------------------------------------------------------------------ */
+/* ---- closing ---- */
 
 static void free_source(struct kafka_source *s)
 {
@@ -383,8 +395,7 @@ static void close_source(struct bk_source *head, void (*closed)(void *arg), void
     uv_timer_start(&s->tick, on_tick, 0, LEAVING_TICK_MS);
 }
 
-/* ---- creation
- * ----------------------------------------------------------------------------- */
+/* ---- creation ---- */
 
 static const struct bk_source_ops kafka_ops = {pull, pause_source, status, close_source};
 

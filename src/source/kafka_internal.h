@@ -6,7 +6,7 @@
 
 #include <librdkafka/rdkafka.h>
 
-/* ---- kafka_conf.c: the properties ------------------------------------------------------------ */
+/* ---- kafka_conf.c: the properties ---- */
 
 enum kafka_role {
     KAFKA_ROLE_GROUP, /* reads shop.events as a member of the group                */
@@ -19,11 +19,12 @@ enum kafka_role {
 rd_kafka_conf_t *bk__kafka_conf(const struct bk_kafka_options *options, enum kafka_role role,
                                 struct bk_reason *reason);
 
-/* ---- kafka_worker.c: the questions that librdkafka answers only by blocking ------------------ */
+/* ---- kafka_worker.c: the questions that librdkafka answers only by blocking ---- */
 
 enum kafka_ask {
     KAFKA_ASK_TOPICS,  /* how many partitions have these topics?      */
     KAFKA_ASK_ENDS,    /* where do these partitions begin and end?    */
+    KAFKA_ASK_NUDGE,   /* nothing: a request that makes the brokers' threads look up */
     KAFKA_ASK_DESTROY, /* destroy this handle; nothing comes after it */
 };
 
@@ -63,7 +64,7 @@ void bk__kafka_worker_hurry(struct kafka_worker *worker);
 /** Every question is answered: end the thread (returns at once) and free the worker. */
 void bk__kafka_worker_stop(struct kafka_worker **worker);
 
-/* ---- kafka_consumer.c: one client handle, its queue and its partitions ----------------------- */
+/* ---- kafka_consumer.c: one client handle, its queue and its partitions ---- */
 
 enum { KAFKA_HELD_MAX = 64 };
 
@@ -103,6 +104,8 @@ struct kafka_consumer {
     uint32_t generation;
     int64_t polled_ms; /* when the queue was last polled              */
     bool paused;
+    size_t queue_peak; /* most that waited since the last nudge       */
+    bool nudging;      /* a nudge is under way                        */
     bool joined;       /* a first assignment has come                 */
     bool disconnected; /* all brokers down, as last heard             */
     bool fatal;
@@ -132,6 +135,9 @@ void bk__kafka_consumer_commit(struct kafka_consumer *c);
 /** The partitions whose end is not known and not being asked for; NULL when there are none. */
 struct kafka_question *bk__kafka_consumer_ask_ends(struct kafka_consumer *c);
 void bk__kafka_consumer_learn_ends(struct kafka_consumer *c, const struct kafka_question *answer);
+/** A question that makes the client fetch again, when it is due; else NULL (kafka_consumer.c says why).
+ */
+struct kafka_question *bk__kafka_consumer_ask_nudge(struct kafka_consumer *c);
 /** Has every assigned partition reached its end? */
 bool bk__kafka_consumer_ended(const struct kafka_consumer *c);
 /** Records between the positions and the brokers' ends as last heard; -1: not known. */

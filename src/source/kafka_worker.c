@@ -69,8 +69,7 @@ static bool in_a_hurry(struct kafka_worker *worker)
     return hurry;
 }
 
-/* ---- the questions
- * ------------------------------------------------------------------------ */
+/* ---- the questions ---- */
 
 static void ask_topic(struct kafka_question *q, enum bk_topic topic)
 {
@@ -128,8 +127,7 @@ static void ask_ends(struct kafka_worker *worker, struct kafka_question *q)
     if (!in_a_hurry(worker)) ask_edge(q, RD_KAFKA_OFFSET_BEGINNING);
 }
 
-/* ---- the thread
- * --------------------------------------------------------------------------- */
+/* ---- the thread ---- */
 
 static void ring(int bell_fd)
 {
@@ -146,6 +144,9 @@ static void work_on(struct kafka_worker *worker, struct kafka_question *q)
         break;
     case KAFKA_ASK_ENDS:
         ask_ends(worker, q);
+        break;
+    case KAFKA_ASK_NUDGE:
+        ask_edge(q, RD_KAFKA_OFFSET_END); /* one small request to each leader */
         break;
     case KAFKA_ASK_DESTROY:
         rd_kafka_destroy_flags(q->rk, q->destroy_flags);

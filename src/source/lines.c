@@ -47,7 +47,7 @@ struct bk_lines {
     const char *what; /* and in words                             */
 };
 
-/* ---- stored bytes ------------------------------------------------------------------------------ */
+/* ---- stored bytes ---- */
 
 static int stick(struct bk_lines *lines, int err, const char *what)
 {
@@ -71,7 +71,7 @@ static int fill_in(struct bk_lines *lines)
     return BK_OK;
 }
 
-/* ---- the three decoders: text into `room`, at least a byte or the end --------------------------- */
+/* ---- the three decoders: text into `room`, at least a byte or the end ---- */
 
 static int decode_plain(struct bk_lines *lines, char *room, size_t cap, size_t *got)
 {
@@ -144,7 +144,7 @@ static int decode(struct bk_lines *lines, char *room, size_t cap, size_t *got)
     return BK_OK;
 }
 
-/* ---- lines ------------------------------------------------------------------------------------- */
+/* ---- lines ---- */
 
 /** More text behind what is there; what is there moves to the front first. */
 static int fill_out(struct bk_lines *lines)
@@ -226,7 +226,7 @@ void bk_lines_progress(const struct bk_lines *lines, uint64_t *done_bytes, uint6
     *total_bytes = lines->total_bytes;
 }
 
-/* ---- opening and closing ----------------------------------------------------------------------- */
+/* ---- opening and closing ---- */
 
 static void open_file(struct bk_lines *lines)
 {

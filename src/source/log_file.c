@@ -124,7 +124,7 @@ int32_t bk_partition_of(bk_str_t key, int32_t partitions)
     return (int32_t)((h & 0x7fffffff) % (uint32_t)partitions);
 }
 
-/* ---- the writer -------------------------------------------------------------------------------- */
+/* ---- the writer ---- */
 
 struct bk_log_writer {
     FILE *file;
@@ -252,7 +252,7 @@ int bk_log_writer_close(struct bk_log_writer **writer_at)
     return err;
 }
 
-/* ---- the source -------------------------------------------------------------------------------- */
+/* ---- the source ---- */
 
 struct file_part {
     enum bk_topic topic;
