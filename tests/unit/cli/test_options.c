@@ -116,7 +116,7 @@ static void every_option_is_in_the_help(void **state)
         if (!strstr(captured.out, parts[i])) fail_msg("no '%s' in\n%s", parts[i], captured.out);
 }
 
-/* ---- the front door -------------------------------------------------------------------------- */
+/* ---- the front door ---- */
 
 static int second(int argc, char **argv)
 {
@@ -151,7 +151,7 @@ static void the_front_door_leads_to_every_command(void **state)
     door("basketry --version", 0, "basketry " BK_VERSION "\nlibuv 1.", "");
 }
 
-/* ---- check-config ---------------------------------------------------------------------------- */
+/* ---- check-config ---- */
 
 static void check(const char *line, int code, const char *out, const char *err)
 {

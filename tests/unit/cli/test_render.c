@@ -39,7 +39,9 @@ static void a_plain_value_is_a_line(void **state)
     (void)state;
     shows("\"ok\"", "ok\n");
     shows("3", "3\n");
-    shows("[]", "\n");
+    shows("[]", "-\n");
+    shows("\"\"", "-\n");
+    shows("[0.75, 229.0, 3623880.5, -0.000001]", "0.75, 229, 3623880, -1e-06\n");
     shows("true", "true\n");
 }
 

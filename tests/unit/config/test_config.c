@@ -65,7 +65,7 @@ static char *dump_of(const struct bk_config *cfg)
     return out.p;
 }
 
-/* ---- files ----------------------------------------------------------------------------------- */
+/* ---- files ---- */
 
 static void a_file_is_read_over_the_defaults(void **state)
 {
@@ -185,7 +185,7 @@ static void a_file_that_is_not_there_is_told_by_name(void **state)
     assert_int_equal(bk_config_read(f->cfg, "/", &f->reason), BK_EIO);
 }
 
-/* ---- librdkafka's properties ----------------------------------------------------------------- */
+/* ---- librdkafka's properties ---- */
 
 static void properties_go_to_the_client_they_are_for(void **state)
 {
@@ -240,7 +240,7 @@ static void the_lists_of_properties_are_bounded(void **state)
     assert_null(f->cfg->consumer_properties[2 * BK_CONFIG_PROPERTIES_MAX]);
 }
 
-/* ---- secrets --------------------------------------------------------------------------------- */
+/* ---- secrets ---- */
 
 static void write_file(char *path, const char *text)
 {
@@ -306,7 +306,7 @@ static void errors_do_not_repeat_a_secret(void **state)
     assert_null(strstr(f->reason.text, "hunter2"));
 }
 
-/* ---- environment and command line ------------------------------------------------------------ */
+/* ---- environment and command line ---- */
 
 static void the_environment_overrides_by_section_and_key(void **state)
 {
@@ -387,7 +387,7 @@ static void what_a_file_cannot_say_no_other_source_may(void **state)
     assert_int_equal(bk_config_set(f->cfg, "kafka.client.rack=a;b", &f->reason), 0);
 }
 
-/* ---- every row, reload, digest --------------------------------------------------------------- */
+/* ---- every row, reload, digest ---- */
 
 struct row {
     const char *name, *def, *min, *max;

@@ -28,7 +28,7 @@ struct service {
     int closed;
 };
 
-/* ---- the service's handlers ------------------------------------------------------------------ */
+/* ---- the service's handlers ---- */
 
 static int echo(void *arg, int words, const bk_str_t *word, struct bk_buf *out,
                 struct bk_reason *reason)
@@ -87,7 +87,7 @@ static const struct bk_control_handler handlers[] = {
     {"die", "", "close while answering", die},
 };
 
-/* ---- the service ----------------------------------------------------------------------------- */
+/* ---- the service ---- */
 
 static void on_stop(uv_async_t *async)
 {
@@ -136,7 +136,7 @@ static int stop_service(void **state)
     return 0;
 }
 
-/* ---- clients --------------------------------------------------------------------------------- */
+/* ---- clients ---- */
 
 static int ask(struct service *service, const char *request, struct bk_buf *out,
                struct bk_reason *reason)
@@ -196,7 +196,7 @@ static void hears(int fd, const char *start)
     bk_buf_deinit(&all);
 }
 
-/* ---- tests ----------------------------------------------------------------------------------- */
+/* ---- tests ---- */
 
 static void a_question_is_answered_with_the_handlers_body(void **state)
 {
@@ -382,7 +382,7 @@ static void closing_while_answering_ends_in_order_and_the_asker_knows(void **sta
     bk_buf_deinit(&out);
 }
 
-/* ---- without a service ----------------------------------------------------------------------- */
+/* ---- without a service ---- */
 
 static int listen_at(const char *path)
 {
