@@ -3,10 +3,10 @@
  *
  * THE IDEA
  *   An item keeps its points for the newest 16 epochs (days) in a ring. Its popularity is their
- * sum, halved every 7 epochs. Since all items fade by the same factor, an event can only lift its
- * own item; so the set of the most popular is kept by comparing the item just lifted with the least
- * of the set, and is searched anew only when an epoch begins (then points fall off the rings'
- * ends). INVARIANTS  slots hold epochs (hot.epoch - 15 .. hot.epoch); points_before is a pure
+ * sum, halved every 7 epochs. All items fade by the same factor, so an event nearly always lifts its
+ * own item and no other: the set of the most popular is kept by comparing the item just lifted with
+ * the least of the set. It is searched anew when an epoch begins, and when points that fell off its
+ * ring's end take a member of the set below the least of it. INVARIANTS  slots hold epochs (hot.epoch - 15 .. hot.epoch); points_before is a pure
  * function of them: which order the events came in does not show. The set holds the BK_POPULAR_MAX
  * largest by (popularity in popular_epoch, id). COST        an event: a few additions, 15
  * multiplications when the item's epoch moved; an epoch: 32 bytes read per item.
@@ -64,15 +64,9 @@ static void find_least(struct bk_shared *shared, struct bk_shared_totals *totals
     totals->popular_min = least;
 }
 
-/* The item may have become one of the most popular. */
+/* The item, which is none of the most popular, may have become one. */
 static void offer(struct bk_shared *shared, struct bk_shared_totals *totals, uint32_t number)
 {
-    struct bk_item *item = bk__item(shared, number);
-    if (item->flags & BK_ITEM_POPULAR) {
-        if (totals->popular_count && totals->popular[totals->popular_min] == number)
-            find_least(shared, totals);
-        return;
-    }
     if (totals->popular_count < BK_POPULAR_MAX) {
         totals->popular[totals->popular_count++] = number;
     } else {
@@ -81,7 +75,7 @@ static void offer(struct bk_shared *shared, struct bk_shared_totals *totals, uin
         bk__item(shared, least)->flags &= (uint8_t)~BK_ITEM_POPULAR;
         totals->popular[totals->popular_min] = number;
     }
-    item->flags |= BK_ITEM_POPULAR;
+    bk__item(shared, number)->flags |= BK_ITEM_POPULAR;
     find_least(shared, totals);
 }
 
@@ -93,6 +87,18 @@ static void search_anew(struct bk_shared *shared, struct bk_shared_totals *total
     uint32_t top = bk_table_top(&shared->items);
     for (uint32_t number = 1; number <= top; number++)
         if (bk_item_hot(shared, number)->points) offer(shared, totals, number);
+}
+
+/* One of the most popular changed: is it one still? Others may have passed it if it fell. */
+static void review(struct bk_shared *shared, struct bk_shared_totals *totals, uint32_t number,
+                   float popularity_before)
+{
+    uint32_t least = totals->popular[totals->popular_min];
+    bool fell = bk_item_popularity(shared, number, totals->popular_epoch) < popularity_before;
+    if (fell && (number == least || is_less(shared, number, least, totals->popular_epoch)))
+        search_anew(shared, totals);
+    else if (number == least)
+        find_least(shared, totals);
 }
 
 /* ---- adding ---- */
@@ -123,10 +129,13 @@ void bk__points_add(struct bk_engine *engine, uint32_t item, uint32_t epoch, uin
 {
     struct bk_shared *shared = &engine->shared;
     struct bk_shared_totals *totals = bk__totals(shared);
+    float before = bk_item_popularity(shared, item, totals->popular_epoch);
     ring_add(bk__item(shared, item), bk__item_hot(shared, item), epoch, points);
     if (epoch > totals->popular_epoch) {
         totals->popular_epoch = epoch;
         search_anew(shared, totals);
+    } else if (bk_item(shared, item)->flags & BK_ITEM_POPULAR) {
+        review(shared, totals, item, before);
     } else {
         offer(shared, totals, item);
     }
