@@ -8,7 +8,7 @@
  * without an event of the subject's own time, or by another session id; evaluated at the subject's
  * next event: there is no timer. A late event counts where it falls but never reopens or ends a
  * session. BOUNDS      64 distinct items (the one seen longest ago makes room); over
- * session.events_max the session adds nothing shared.
+ * session.events_max events or sights the session adds nothing shared.
  */
 #include "internal.h"
 
@@ -49,6 +49,7 @@ void bk__session_roll(struct bk__turn *turn)
         turn->event->session.len ? bk_hash(turn->event->session.p, turn->event->session.len) : 0;
     const struct bk_subject *sub = bk_subject(shard, turn->subject);
     const struct bk_session *live = bk_subject_session(shard, sub);
+    bool late = turn->time_ms < sub->time_ms;
     if (live && is_over(turn, sub, live, key)) {
         bk__session_drop(shard, bk__subject(shard, turn->subject));
         live = NULL;
@@ -65,7 +66,7 @@ void bk__session_roll(struct bk__turn *turn)
     }
     struct bk_session *sess = session_write(shard, bk_subject(shard, turn->subject));
     sess->raw_events++;
-    if (!sess->key) sess->key = key;
+    if (!sess->key && !late) sess->key = key; /* a late event may be of a session before */
     if (sess->raw_events > turn->engine->params.session_events_max) {
         turn->learns = false;
         bk__count(shard, BK_STATE_SESSION_EVENTS_CUT, 1);
@@ -155,8 +156,13 @@ void bk__session_see(struct bk__turn *turn, uint32_t item, uint16_t weight)
     struct bk_session *sess = session_write(turn->shard, bk_subject(turn->shard, turn->subject));
     struct bk_seen entry;
     if (!take_entry(turn, &sess, item, &entry)) return;
+    bool learns = turn->learns;
+    if (learns && sess->events >= turn->engine->params.session_events_max) {
+        bk__count(turn->shard, BK_STATE_SESSION_EVENTS_CUT, 1); /* few events of many items */
+        learns = false;
+    }
     sess->events++;
-    if (turn->learns) {
+    if (learns) {
         learn_rules(turn, sess, item);
         if (!entry.viewed) {
             learn_sight(turn, sess, item);
