@@ -255,13 +255,14 @@ static int64_t time_of(struct bk_engine *engine, struct bk_shard *shard,
     return latest;
 }
 
-static void erase(struct bk_shard *shard, uint32_t subject, struct bk_applied *applied)
+/* The lists must go even when the subject itself was evicted before: they may outlive it out there.
+ */
+static void erase(struct bk_shard *shard, uint32_t subject, bk_str_t id, struct bk_applied *applied)
 {
-    bk_str_t id = bk_subject_id(shard, subject);
     memcpy(applied->erased_id, id.p, id.len);
     applied->erased_id_len = (uint8_t)id.len;
     applied->erased = (1u << BK_CONTEXT_COUNT) - 1;
-    bk__subject_forget(shard, subject);
+    if (subject) bk__subject_forget(shard, subject);
 }
 
 /* What the subject knows of its last event, and the stream's clock. */
@@ -305,7 +306,7 @@ struct bk_applied bk_apply(struct bk_engine *engine, struct bk_shard *shard,
     bool withdrawn = event->kind == BK_EVENT_CUSTOMER_ERASED ||
                      (event->kind == BK_EVENT_CONSENT_CHANGED && consent == BK_CONSENT_NONE);
     if (withdrawn) {
-        if (subject) erase(shard, subject, &applied);
+        erase(shard, subject, subject_id, &applied);
         bk__shard_totals(shard)->applied++;
         return applied;
     }
@@ -316,8 +317,10 @@ struct bk_applied bk_apply(struct bk_engine *engine, struct bk_shard *shard,
     }
     int64_t time_ms = time_of(engine, shard, place, event);
     if (!subject) subject = bk__subject_intern(shard, subject_id, time_ms);
-    bk__shard_totals(shard)->applied++;
-    if (!subject) return applied; /* no memory for one more: counted */
+    if (!subject) { /* no memory for one more: counted */
+        bk__shard_totals(shard)->applied++;
+        return applied;
+    }
 
     struct bk__turn turn = {
         .engine = engine,
@@ -336,6 +339,7 @@ struct bk_applied bk_apply(struct bk_engine *engine, struct bk_shard *shard,
         applied.verdict = BK_VERDICT_DUPLICATE;
         return applied;
     }
+    bk__shard_totals(shard)->applied++;
     bk__session_roll(&turn);
     step(&turn);
     note_time(&turn, place);
