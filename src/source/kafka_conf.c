@@ -33,14 +33,20 @@ static const struct property defaults[] = {
      * bounds how long it waits, at the price of 20 requests a second and broker while the shop sleeps. */
     {"fetch.wait.max.ms",              "50"},
     {"fetch.error.backoff.ms",         "100"},
-    /* Prefetch counts decompressed batches only once they are in: small fetches keep the overshoot small (measured:
-     * a stalled reader of a 36 MB backlog holds 7 MB instead of 54 MB). */
+    /* Prefetch counts decompressed batches only once they are in: small fetches keep the overshoot small. A full
+     * queue does not stall the reader (kafka_consumer.c, nudge), so it need not be long: 20,000 records of 120 bytes
+     * read 1.2 M/s with 18 MB resident, 100,000 no faster with 41 MB. */
     {"fetch.message.max.bytes",        "262144"},
-    {"queued.min.messages",            "10000"},
+    {"queued.min.messages",            "20000"},
     /* Back after a broker's restart within a second or so, not within ten. */
     {"reconnect.backoff.max.ms",       "1000"},
     /* Eager, and known good in every supported version; cooperative-sticky is safe from librdkafka 2.6.1 on. */
     {"partition.assignment.strategy",  "range"},
+};
+
+/* Worth setting where the library is new enough to know it (2.2): how soon a full queue is looked at again. */
+static const struct property defaults_if_known[] = {
+    {"fetch.queue.backoff.ms",         "10"},
 };
 
 /* What our promises rest on: set last. */
@@ -145,6 +151,8 @@ rd_kafka_conf_t *bk__kafka_conf(const struct bk_kafka_options *options, enum kaf
 {
     rd_kafka_conf_t *conf = rd_kafka_conf_new();
     int err = set_all(conf, defaults, BK_COUNTOF(defaults), reason);
+    for (size_t i = 0; i < BK_COUNTOF(defaults_if_known); i++)
+        rd_kafka_conf_set(conf, defaults_if_known[i].name, defaults_if_known[i].value, NULL, 0);
     if (!err) err = set_operators(conf, options, role, reason);
     if (!err) err = set_own_keys(conf, options, reason);
     if (!err) err = set_all(conf, promises, BK_COUNTOF(promises), reason);

@@ -360,7 +360,7 @@ static struct kafka_part *part_of_event(struct kafka_consumer *c, rd_kafka_event
 
 static void on_fatal(struct kafka_consumer *c)
 {
-    char text[160];
+    char text[100];
     rd_kafka_resp_err_t err = rd_kafka_fatal_error(c->rk, text, sizeof text);
     c->fatal = true;
     note_error(c, err, text);
