@@ -8,16 +8,22 @@
 #include <stdio.h>
 #include <sys/time.h>
 
+int bk__cli_ask_text(const struct bk_config *cfg, const char *const *words, uint32_t timeout_ms,
+                     struct bk_buf *body, struct bk_reason *reason)
+{
+    bk_str_t word[BK_CONTROL_WORDS_MAX];
+    int count = 0;
+    for (; words[count]; count++) word[count] = bk_str_c(words[count]);
+    return bk_control_ask(cfg->control_socket, count, word, timeout_ms, body, reason);
+}
+
 json_t *bk__cli_ask(const struct bk_config *cfg, const char *const *words, uint32_t timeout_ms,
                     int *error, struct bk_reason *reason)
 {
-    bk_str_t word[BK_CONTROL_WORDS_MAX];
     struct bk_buf body = {0};
     json_error_t where;
     json_t *answer = NULL;
-    int count = 0;
-    for (; words[count]; count++) word[count] = bk_str_c(words[count]);
-    *error = bk_control_ask(cfg->control_socket, count, word, timeout_ms, &body, reason);
+    *error = bk__cli_ask_text(cfg, words, timeout_ms, &body, reason);
     if (!*error) {
         answer = json_loadb(body.p ? body.p : "", body.len, JSON_REJECT_DUPLICATES, &where);
         if (!answer)

@@ -9,7 +9,11 @@
 
 struct redisContext;
 
-/** Ask the control socket; the words are C strings, NULL ends them. The answer's JSON (to be released), or NULL after `*error` and `reason`. */
+/** Ask the control socket; the words are C strings, NULL ends them. Append the answer as it came. 0, or a code with a reason. */
+BK_MUST_CHECK int bk__cli_ask_text(const struct bk_config *cfg, const char *const *words,
+                                   uint32_t timeout_ms, struct bk_buf *body,
+                                   struct bk_reason *reason);
+/** The same, parsed. The answer's JSON (to be released), or NULL after `*error` and `reason`. */
 json_t *bk__cli_ask(const struct bk_config *cfg, const char *const *words, uint32_t timeout_ms,
                     int *error, struct bk_reason *reason);
 

@@ -2,8 +2,6 @@
 #include "ask.h"
 #include "render.h"
 
-#include <stdlib.h>
-
 enum { TIMEOUT_MS = 5000, JSON = 0 };
 
 static const struct cli_option options[] = {
@@ -41,29 +39,36 @@ static int on_option(void *arg, size_t which, const char *value)
     return BK_CLI_GO_ON;
 }
 
-static int show(const json_t *answer, bool json)
+/* --json is the answer as it came: scripts get the digits the instance wrote. */
+static int print_text(const struct bk_config *cfg, const char *const *words)
 {
+    struct bk_reason reason = {""};
+    struct bk_buf body = {0};
+    int error = bk__cli_ask_text(cfg, words, TIMEOUT_MS, &body, &reason);
+    bk_buf_char(&body, '\n');
+    int code =
+        error ? bk__cli_fail(bk__cli_exit_of(error), "%s", reason.text) : bk__cli_print(&body);
+    bk_buf_deinit(&body);
+    return code;
+}
+
+static int print_outline(const struct bk_config *cfg, const char *const *words)
+{
+    struct bk_reason reason = {""};
     struct bk_buf out = {0};
-    char *text = json ? json_dumps(answer, JSON_COMPACT | JSON_ENCODE_ANY) : NULL;
-    if (json)
-        bk_buf_printf(&out, "%s\n", text ? text : "null");
-    else
-        bk__cli_put_json(&out, answer);
+    int error;
+    json_t *answer = bk__cli_ask(cfg, words, TIMEOUT_MS, &error, &reason);
+    if (!answer) return bk__cli_fail(bk__cli_exit_of(error), "%s", reason.text);
+    bk__cli_put_json(&out, answer);
     int code = bk__cli_print(&out);
-    free(text);
+    json_decref(answer);
     bk_buf_deinit(&out);
     return code;
 }
 
 static int ask_and_show(const struct bk_config *cfg, const char *const *words, bool json)
 {
-    struct bk_reason reason = {""};
-    int error;
-    json_t *answer = bk__cli_ask(cfg, words, TIMEOUT_MS, &error, &reason);
-    if (!answer) return bk__cli_fail(bk__cli_exit_of(error), "%s", reason.text);
-    int code = show(answer, json);
-    json_decref(answer);
-    return code;
+    return json ? print_text(cfg, words) : print_outline(cfg, words);
 }
 
 /* How many words of the line this question takes; 0: no such question. */

@@ -39,7 +39,7 @@ static int on_inspect(void *arg, int words, const bk_str_t *word, struct bk_buf 
         bk_buf_cstr(out, "{\"id\":\"milk\",\"name\":\"Whole\\u001b "
                          "milk\",\"bought_together\":[{\"id\":\"bran\",\"count\":12}]}");
     else if (words == 2)
-        bk_buf_printf(out, "{\"what\":\"%.*s\"}", (int)word[1].len, word[1].p);
+        bk_buf_printf(out, "{\"what\":\"%.*s\",\"n\":0.10}", (int)word[1].len, word[1].p);
     else
         return bk_reason_set(reason, BK_ENOENT, "no such item");
     return 0;
@@ -183,7 +183,7 @@ static void inspect_shows_an_answer_or_its_json(void **state)
     run(bk_cmd_inspect, "inspect item milk");
     expect(0, "id    milk\nname  Whole? milk\nbought_together\n  id    count\n  bran     12\n", "");
     run(bk_cmd_inspect, "inspect counters --json");
-    expect(0, "{\"what\":\"counters\"}\n", "");
+    expect(0, "{\"what\":\"counters\",\"n\":0.10}\n", "");
     run(bk_cmd_inspect, "inspect item rye");
     expect(65, "", "no such item");
     run(bk_cmd_inspect, "inspect item");

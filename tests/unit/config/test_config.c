@@ -294,6 +294,9 @@ static void a_dump_shows_no_secret(void **state)
     assert_non_null(strstr(dump, "sasl.password = ********\n"));
     assert_non_null(strstr(dump, "schema.url = http://********@registry\n"));
     says(f, read_text(f, dump), "mask of a dump");
+    says(f, bk_config_set(f->cfg, "redis.url=redis://app:********@cache", &f->reason),
+         "mask of a dump");
+    says(f, bk_config_set(f->cfg, "kafka.sasl.password=********", &f->reason), "mask of a dump");
     free(dump);
 }
 
