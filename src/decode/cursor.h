@@ -70,7 +70,7 @@ static inline enum bk_verdict_code bk__cursor_bytes(struct bk__cursor *cur, bk_s
     int64_t len;
     enum bk_verdict_code code = bk__cursor_long(cur, &len);
     if (code) return code;
-    if (len < 0 || (uint64_t)len > bk__cursor_left(cur)) return BK_VERDICT_BAD_LENGTH;
+    if ((uint64_t)len > bk__cursor_left(cur)) return BK_VERDICT_BAD_LENGTH; /* negative: huge */
     *out = (bk_str_t){len ? (const char *)cur->p : NULL, (uint32_t)len};
     cur->p += len;
     return BK_VERDICT_OK;

@@ -146,7 +146,7 @@ static enum bk_verdict_code read_block_count(struct run *run, struct frame *fram
     *count = -*count;
     code = bk__cursor_long(&run->cur, &size);
     if (code) return code;
-    if (size < 0 || (uint64_t)size > bk__cursor_left(&run->cur)) return BK_VERDICT_BAD_LENGTH;
+    if ((uint64_t)size > bk__cursor_left(&run->cur)) return BK_VERDICT_BAD_LENGTH;
     frame->block_end = run->cur.p + size;
     return BK_VERDICT_OK;
 }

@@ -320,6 +320,24 @@ static void every_text_has_its_limit(void **state)
     }
 }
 
+static void a_byte_that_is_not_utf8_is_seen_wherever_it_stands(void **state)
+{
+    struct sample *s = sample_of(BK_EVENT_SEARCHED);
+    for (size_t len = 1; len <= 40; len++)
+        for (size_t at = 0; at < len; at++) {
+            s->ev.query = text_of(len);
+            filler[at] = '\xff';
+            sample_encode(s);
+            expect(*state, s, BK_VERDICT_BAD_UTF8, "query");
+            if (at + 1 == len) continue;
+            filler[at] = '\xc3';
+            filler[at + 1] = '\xa9';
+            sample_encode(s);
+            expect(*state, s, BK_VERDICT_OK, "");
+        }
+    free(s);
+}
+
 struct number_limit {
     enum bk_event_kind kind;
     size_t at;
@@ -617,6 +635,7 @@ int main(void)
         cmocka_unit_test(bytes_after_the_record_are_trailing),
         cmocka_unit_test(every_flipped_byte_is_a_verdict),
         cmocka_unit_test(every_text_has_its_limit),
+        cmocka_unit_test(a_byte_that_is_not_utf8_is_seen_wherever_it_stands),
         cmocka_unit_test(every_number_has_its_limits),
         cmocka_unit_test(a_currency_is_three_capital_letters),
         cmocka_unit_test(a_record_has_at_most_2000_lines),

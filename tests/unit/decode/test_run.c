@@ -129,6 +129,65 @@ static void a_count_beyond_the_payload_is_refused(void **state)
     }
 }
 
+static void as_many_elements_as_just_fit_are_read(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *type;
+        int bytes; /* the fewest an element takes, all of them zero */
+    } cases[] = {
+        {"{\"type\":\"array\",\"items\":[\"null\",\"long\"]}", 1},
+        {"{\"type\":\"array\",\"items\":[\"float\",\"double\"]}", 5},
+        {"{\"type\":\"array\",\"items\":\"double\"}", 8},
+        {"{\"type\":\"map\",\"values\":\"null\"}", 1},
+        {"{\"type\":\"map\",\"values\":\"int\"}", 2},
+        {"{\"type\":\"array\",\"items\":{\"type\":\"record\",\"name\":\"R\",\"fields\":[{\"name\":"
+         "\"a\","
+         "\"type\":\"float\"},{\"name\":\"b\",\"type\":[\"null\",\"double\"]}]}}",
+         5},
+    };
+    for (size_t i = 0; i < BK_COUNTOF(cases); i++) {
+        char avsc[1024];
+        snprintf(avsc, sizeof avsc, "%s%s}]}", TICK_HEAD, cases[i].type);
+        struct bk_decoder *decoder = decoder_with(avsc);
+        struct writer w;
+        w_tick(&w);
+        w_long(&w, 20);
+        for (int at = 0; at < 20 * cases[i].bytes; at++) w_byte(&w, 0);
+        w_byte(&w, 0);
+        expect(decoder, &w, BK_VERDICT_OK, "");
+        w_tick(&w);
+        w_long(&w, 21); /* one more than there are bytes for, though some follow */
+        for (int at = 0; at < 21 * cases[i].bytes - 1; at++) w_byte(&w, 0);
+        expect(decoder, &w, BK_VERDICT_BAD_LENGTH, "extra");
+        bk_decoder_destroy(&decoder);
+    }
+}
+
+static void a_limit_holds_over_all_blocks_together(void **state)
+{
+    (void)state;
+    for (int entries = 64; entries <= 65; entries++) {
+        struct bk_decoder *decoder = decoder_with(
+            "{\"type\":\"record\",\"name\":\"Tick\",\"fields\":[{\"name\":\"event_id\",\"type\":"
+            "\"string\"},"
+            "{\"name\":\"event_time\",\"type\":\"long\"},{\"name\":\"visitor_id\",\"type\":"
+            "\"string\"},"
+            "{\"name\":\"attributes\",\"type\":{\"type\":\"map\",\"values\":\"string\"}}]}");
+        struct writer w;
+        w_tick(&w);
+        for (int i = 0; i < entries; i++) {
+            w_long(&w, 1);
+            w_text(&w, "k");
+            w_text(&w, "v");
+        }
+        w_byte(&w, 0);
+        expect(decoder, &w, entries == 64 ? BK_VERDICT_OK : BK_VERDICT_TOO_MANY,
+               entries == 64 ? "" : "attributes");
+        bk_decoder_destroy(&decoder);
+    }
+}
+
 static void a_block_may_say_its_size_and_must_keep_to_it(void **state)
 {
     (void)state;
@@ -319,6 +378,8 @@ int main(void)
         cmocka_unit_test(an_array_of_a_hundred_million_nulls_is_refused),
         cmocka_unit_test(nested_arrays_of_nulls_share_one_budget),
         cmocka_unit_test(a_count_beyond_the_payload_is_refused),
+        cmocka_unit_test(as_many_elements_as_just_fit_are_read),
+        cmocka_unit_test(a_limit_holds_over_all_blocks_together),
         cmocka_unit_test(a_block_may_say_its_size_and_must_keep_to_it),
         cmocka_unit_test(the_lines_of_a_purchase_may_come_in_blocks_of_any_form),
         cmocka_unit_test(a_branch_that_does_not_exist_is_refused),
