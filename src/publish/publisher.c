@@ -359,13 +359,17 @@ static void sweep_turn(struct bk_publisher *pub, const struct bk_now *now)
 {
     struct sweep *sweep = &pub->sweep;
     double round_ms = (double)pub->options.refresh_ms * 0.8;
-    sweep->credit += (double)(now->mono.ms - sweep->last.ms) * (double)subjects_of(pub) / round_ms;
+    uint64_t subjects = subjects_of(pub);
+    if (!sweep->last.ms) sweep->last = now->mono;
+    sweep->credit += (double)(now->mono.ms - sweep->last.ms) * (double)subjects / round_ms;
     sweep->last = now->mono;
+    if (!subjects) sweep->fast = false; /* nothing is known, so nothing is missing */
     if (sweep->fast || sweep->credit > SWEEP_PER_TURN) sweep->credit = SWEEP_PER_TURN;
     for (; sweep->credit >= 1 && bk_publisher_waiting(pub) < SWEEP_WAITING_MAX; sweep->credit -= 1) {
         if (sweep_step(pub, now)) continue;
         sweep->completed++;
         sweep->fast = false;
+        sweep->credit = 0;
         bk_metrics_add(pub->metrics, BK_METRIC_REFRESH_SWEEPS, 1);
         sweep_begin(pub, now);
         break;

@@ -17,10 +17,13 @@ enum root { ROOT_NONE, ROOT_RECEIPTS, ROOT_SESSIONS };
 /* An item that faded below this share of a fresh one is not worth its row. */
 #define FADED_AWAY 0.01f
 
+/* What fills a list up stands behind everything that has a reason of its own. */
+#define FILL_WEIGHT 1e-6f
+
 static const struct walk {
     enum bk_pair_kind kind;
-    float fade;              /* per event (session) or line (cart) since the item              */
-    enum root ours, theirs;  /* what a pair's count is divided by the root of                  */
+    float fade;             /* per event (session) or line (cart) since the item              */
+    enum root ours, theirs; /* what a pair's count is divided by the root of                  */
 } walks[BK_SCORER_COUNT] = {
     [BK_SCORER_NEXT] = {BK_PAIR_NEXT, 0.5f, ROOT_NONE, ROOT_NONE},
     [BK_SCORER_VIEWED] = {BK_PAIR_VIEWED, 0.6f, ROOT_SESSIONS, ROOT_SESSIONS},
@@ -30,7 +33,9 @@ static const struct walk {
 
 static float root_of(const struct bk_item_hot *hot, enum root root)
 {
-    return root == ROOT_RECEIPTS ? hot->root_receipts : root == ROOT_SESSIONS ? hot->root_sessions : 1.0f;
+    return root == ROOT_RECEIPTS   ? hot->root_receipts
+           : root == ROOT_SESSIONS ? hot->root_sessions
+                                   : 1.0f;
 }
 
 static float power(float base, uint32_t n)
@@ -41,17 +46,23 @@ static float power(float base, uint32_t n)
     return value;
 }
 
-static void walk_row(const struct bk__view *view, const struct walk *walk, uint32_t from, float ours, uint32_t distinct_min)
+static void walk_row(const struct bk__view *view, const struct walk *walk, uint32_t from,
+                     float ours, uint32_t distinct_min)
 {
     const struct bk_shared *shared = &view->ranker->engine->shared;
     bk_ref_t row = bk_item(shared, from)->rows[walk->kind];
     if (!row) return;
     const struct bk_map_head *head = bk_map_head(&shared->heap, row);
-    const struct bk_pair *pair = (const struct bk_pair *)(head + 1), *end = pair + ((size_t)1 << head->slots_log2);
+    const struct bk_pair *pair = (const struct bk_pair *)(head + 1),
+                         *end = pair + ((size_t)1 << head->slots_log2);
     for (; pair < end; pair++) {
-        if (!pair->partner || (uint32_t)__builtin_popcount(pair->who) < distinct_min) continue;
-        float theirs = walk->theirs == ROOT_NONE ? 1.0f : root_of(bk_item_hot(shared, pair->partner), walk->theirs);
-        bk__contribute(view->ranker, pair->partner, ours * theirs * (float)pair->total, from, pair->total);
+        if (!pair->partner) continue;
+        if (distinct_min > 1 && (uint32_t)__builtin_popcount(pair->who) < distinct_min) continue;
+        float theirs = walk->theirs == ROOT_NONE
+                           ? 1.0f
+                           : root_of(bk_item_hot(shared, pair->partner), walk->theirs);
+        bk__contribute(view->ranker, pair->partner, ours * theirs * (float)pair->total, from,
+                       pair->total);
     }
 }
 
@@ -61,7 +72,8 @@ static void walk_prefix(const struct bk__view *view, const struct walk *walk, ui
     for (uint32_t i = 0; i < view->prefix_count; i++) {
         float faded = view->weight[i] * power(walk->fade, view->back[i]);
         if (faded < FADED_AWAY) continue;
-        walk_row(view, walk, view->prefix[i], faded * root_of(bk_item_hot(shared, view->prefix[i]), walk->ours), distinct_min);
+        walk_row(view, walk, view->prefix[i],
+                 faded * root_of(bk_item_hot(shared, view->prefix[i]), walk->ours), distinct_min);
     }
 }
 
@@ -115,7 +127,7 @@ static void gather_popular(const struct bk__view *view, enum bk_scorer scorer)
     for (uint32_t i = 0; i < ranker->count; i++) {
         uint32_t item = ranker->candidate[i].item;
         bk__contribute(ranker, item, bk_item_popularity(shared, item, view->epoch) / most, 0,
-                   bk_item_hot(shared, item)->points);
+                       bk_item_hot(shared, item)->points);
     }
 }
 
@@ -123,9 +135,12 @@ static const struct {
     void (*gather)(const struct bk__view *view, enum bk_scorer scorer);
     bool share;
 } scorers[BK_SCORER_COUNT] = {
-    [BK_SCORER_NEXT] = {gather_pairs, true},       [BK_SCORER_VIEWED] = {gather_pairs, true},
-    [BK_SCORER_REPEAT] = {gather_repeat, false},   [BK_SCORER_BOUGHT] = {gather_pairs, true},
-    [BK_SCORER_VIEW_BUY] = {gather_pairs, true},   [BK_SCORER_BUY_AGAIN] = {gather_buy_again, false},
+    [BK_SCORER_NEXT] = {gather_pairs, true},
+    [BK_SCORER_VIEWED] = {gather_pairs, true},
+    [BK_SCORER_REPEAT] = {gather_repeat, false},
+    [BK_SCORER_BOUGHT] = {gather_pairs, true},
+    [BK_SCORER_VIEW_BUY] = {gather_pairs, true},
+    [BK_SCORER_BUY_AGAIN] = {gather_buy_again, false},
     [BK_SCORER_POPULAR] = {gather_popular, false}, /* the last row: it also scores what the others found */
 };
 
@@ -141,6 +156,12 @@ void bk__score(const struct bk__view *view)
         scorers[scorer].gather(view, scorer);
         if (ranker->touched) bk__gather_fold(ranker, scorer, weight, scorers[scorer].share);
     }
+}
+
+void bk__score_fill(const struct bk__view *view)
+{
+    gather_popular(view, BK_SCORER_POPULAR);
+    if (view->ranker->touched) bk__gather_fold(view->ranker, BK_SCORER_POPULAR, FILL_WEIGHT, false);
 }
 
 void bk__score_kind(const struct bk__view *view, enum bk_pair_kind kind, uint32_t distinct_min)

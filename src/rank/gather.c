@@ -37,7 +37,7 @@ struct bk__candidate *bk__candidate_of(struct bk_ranker *ranker, uint32_t item)
 
 /* One contribution to the feature being gathered. */
 void bk__contribute(struct bk_ranker *ranker, uint32_t item, float value, uint32_t because,
-                       uint32_t evidence)
+                    uint32_t evidence)
 {
     uint64_t amount = (uint64_t)(value * (float)(1 << FIXED_BITS));
     if (!amount) return;
@@ -77,4 +77,3 @@ void bk__gather_fold(struct bk_ranker *ranker, enum bk_scorer scorer, float weig
     ranker->touched = 0;
     ranker->total = 0;
 }
-

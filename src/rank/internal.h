@@ -5,8 +5,9 @@
 #include "basketry/rank.h"
 
 enum {
-    BK__CANDIDATES_MAX = 16384, /* further ones are left out: 20 rows of 384 partners fit twice      */
-    BK__PREFIX_MAX = 20,        /* last items of a session or cart whose rows are read               */
+    BK__CANDIDATES_MAX =
+        16384,           /* further ones are left out: 20 rows of 384 partners fit twice      */
+    BK__PREFIX_MAX = 20, /* last items of a session or cart whose rows are read               */
 };
 
 struct bk__place {
@@ -49,6 +50,7 @@ struct bk__view {
     const struct bk_subject *sub;  /* NULL: nobody known */
     const struct bk_session *sess; /* NULL: none, or over */
     enum bk_situation situation;
+    int64_t now_ms;
     uint32_t epoch;
     uint32_t for_item;
     uint32_t prefix[BK__PREFIX_MAX]; /* newest first */
@@ -63,7 +65,8 @@ void bk__gather_begin(struct bk_ranker *ranker);
 /* The item's candidate, new if need be; NULL when there are too many. */
 struct bk__candidate *bk__candidate_of(struct bk_ranker *ranker, uint32_t item);
 /* One contribution (>= 0) to the feature being gathered, from `because`, seen `evidence` times. */
-void bk__contribute(struct bk_ranker *ranker, uint32_t item, float value, uint32_t because, uint32_t evidence);
+void bk__contribute(struct bk_ranker *ranker, uint32_t item, float value, uint32_t because,
+                    uint32_t evidence);
 /* Add the gathered feature to the scores and make the accumulators ready for the next. `share`: each candidate counts with its
  * share of the feature's total, so that a long row does not drown the others. */
 void bk__gather_fold(struct bk_ranker *ranker, enum bk_scorer scorer, float weight, bool share);
@@ -72,6 +75,8 @@ void bk__gather_fold(struct bk_ranker *ranker, enum bk_scorer scorer, float weig
 
 /* Score all candidates of the view's situation. */
 void bk__score(const struct bk__view *view);
+/* Add the popular behind whatever was scored, for lists that came out short. */
+void bk__score_fill(const struct bk__view *view);
 /* The rows of one pair kind alone, from the view's prefix, raw; pairs of fewer distinct shoppers are left out. */
 void bk__score_kind(const struct bk__view *view, enum bk_pair_kind kind, uint32_t distinct_min);
 /* Popularity alone. */

@@ -11,8 +11,8 @@ struct bk_ranker *bk_ranker_create(const struct bk_engine *engine, const struct 
 {
     struct bk_arena arena;
     uint64_t places = (uint64_t)engine->params.items_max + 2;
-    uint64_t bytes =
-        places * sizeof(struct bk__place) + BK__CANDIDATES_MAX * sizeof(struct bk__candidate) + (1 << 20);
+    uint64_t bytes = places * sizeof(struct bk__place) +
+                     BK__CANDIDATES_MAX * sizeof(struct bk__candidate) + (1 << 20);
     if (bk_arena_init(&arena, bytes * 5 / 4) != BK_OK) return NULL;
     bk_ref_t self = bk_arena_alloc(&arena, sizeof(struct bk_ranker));
     bk_ref_t place = bk_arena_alloc(&arena, places * sizeof(struct bk__place));
@@ -51,6 +51,14 @@ void bk_ranker_set_weights(struct bk_ranker *ranker, const struct bk_weights *we
 
 /* ---- hard rules ---- */
 
+/* Bought in this very visit: nobody needs it again at once. */
+static bool was_just_bought(const struct bk__view *view, uint32_t item)
+{
+    const struct bk_bought *bought = bk_map_find(&view->shard->heap, view->sub->history, item);
+    return bought &&
+           view->now_ms - 1000ll * bought->last_s < view->ranker->engine->params.session_gap_ms;
+}
+
 static bool is_allowed(const struct bk__view *view, uint32_t item)
 {
     if (item == view->for_item) return false;
@@ -59,9 +67,16 @@ static bool is_allowed(const struct bk__view *view, uint32_t item)
     if (bk_map_find(heap, view->sub->cart, item)) return false;
     const struct bk_mark *mark = bk_map_find(heap, view->sub->marks, item);
     if (mark && (mark->what & BK_MARK_DISMISSED)) return false;
-    if (view->situation == BK_SITUATION_DISCOVER && bk_map_find(heap, view->sub->history, item))
-        return false;
-    return true;
+    switch (view->situation) {
+    case BK_SITUATION_DISCOVER:
+        return !bk_map_find(heap, view->sub->history, item);
+    case BK_SITUATION_CART:
+    case BK_SITUATION_CHECKOUT:
+    case BK_SITUATION_PRODUCT:
+        return !was_just_bought(view, item);
+    default:
+        return true;
+    }
 }
 
 /* ---- the best N ---- */
@@ -201,8 +216,9 @@ void bk_rank(struct bk_ranker *ranker, const struct bk_shard *shard, uint32_t su
              enum bk_context context, int64_t now_ms, uint32_t size, struct bk_list *list)
 {
     struct bk__view view = {.ranker = ranker,
-                        .shard = shard,
-                        .epoch = bk_popularity_epoch(&ranker->engine->params, now_ms)};
+                            .shard = shard,
+                            .now_ms = now_ms,
+                            .epoch = bk_popularity_epoch(&ranker->engine->params, now_ms)};
     if (subject) {
         view.sub = bk_subject(shard, subject);
         if (bk_session_is_live(ranker->engine, shard, view.sub, now_ms))
@@ -215,6 +231,9 @@ void bk_rank(struct bk_ranker *ranker, const struct bk_shard *shard, uint32_t su
     *list = (struct bk_list){
         .context = context, .situation = view.situation, .for_item = view.for_item};
     select_best(&view, list_size(size), list);
+    if (list->count == list_size(size)) return;
+    bk__score_fill(&view); /* too little is known: the popular take the places that are left */
+    select_best(&view, list_size(size), list);
 }
 
 void bk_rank_item(struct bk_ranker *ranker, uint32_t item, enum bk_pair_kind kind, int64_t now_ms,
@@ -226,7 +245,8 @@ void bk_rank_item(struct bk_ranker *ranker, uint32_t item, enum bk_pair_kind kin
                             .epoch = bk_popularity_epoch(&ranker->engine->params, now_ms)};
     prefix_add(&view, item, 1.0f, 0);
     bk__score_kind(&view, kind, distinct_min);
-    *list = (struct bk_list){.context = BK_CONTEXT_PRODUCT, .situation = BK_SITUATION_PRODUCT, .for_item = item};
+    *list = (struct bk_list){
+        .context = BK_CONTEXT_PRODUCT, .situation = BK_SITUATION_PRODUCT, .for_item = item};
     select_best(&view, list_size(size), list);
 }
 

@@ -167,8 +167,9 @@ int bk_inspect_subject(const struct bk_instance *instance, bk_str_t id, struct b
     const struct bk_subject *sub = bk_subject(shard, number);
     bk_buf_cstr(out, "{\"id\":");
     bk_buf_json(out, id);
-    bk_buf_printf(out, ",\"consent\":\"%s\",\"as_of\":{\"partition\":%d,\"offset\":%lld},\"since_ms\":%lld,\"time_ms\":%lld,\"receipts\":%u",
-                  consents[sub->consent], shard->partition, (long long)sub->offset, (long long)sub->since_ms, (long long)sub->time_ms,
+    bk_buf_printf(out, ",\"consent\":\"%s\",\"as_of\":{\"partition\":%d,\"offset\":%lld},\"since_ms\":%lld,\"time_ms\":%lld,"
+                  "\"record_ms\":%lld,\"receipts\":%u",
+                  consents[sub->consent], shard->partition, (long long)sub->offset, (long long)sub->since_ms, (long long)sub->time_ms, (long long)sub->record_ms,
                   sub->receipts);
     bk_buf_cstr(out, ",\"live_lists\":");
     put_live(out, sub);
