@@ -119,7 +119,8 @@ struct bk_item {
 };
 _Static_assert(sizeof(struct bk_item) == 144, "whole units of 16 bytes");
 
-enum { BK_ITEM_DIRTY = 1, BK_ITEM_POPULAR = 2, BK_ITEM_WARM = 4 };
+/** FORGOT << kind: a row of that kind was dropped, or an addition refused, for want of memory: what it counts is at most the truth. */
+enum { BK_ITEM_DIRTY = 1, BK_ITEM_POPULAR = 2, BK_ITEM_WARM = 4, BK_ITEM_FORGOT = 16 };
 
 /** The hot half: what scoring reads of a partner. Same number. 32 bytes. */
 struct bk_item_hot {
@@ -203,6 +204,13 @@ static inline const struct bk_shared_totals *bk_totals(const struct bk_shared *s
 {
     return (const struct bk_shared_totals *)bk_arena_read(&shared->totals,
                                                           (bk_ref_t)bk_arena_root(&shared->totals)->owner[0]);
+}
+/** Did the item's row of that kind ever meet a limit? Its counts are then at most the truth, and digests leave it out. */
+static inline bool bk_row_is_lossy(const struct bk_shared *shared, uint32_t item, int kind)
+{
+    const struct bk_item *it = bk_item(shared, item);
+    if (it->flags & BK_ITEM_FORGOT << kind) return true;
+    return it->rows[kind] && (bk_map_head(&shared->heap, it->rows[kind])->flags & BK_ROW_LOSSY);
 }
 /** The handle of an id, or 0. */
 uint32_t bk_item_find(const struct bk_shared *shared, bk_str_t id);

@@ -127,7 +127,7 @@ static uint64_t item_digest(const struct bk_shared *shared, uint32_t number, uin
     for (int i = 0; i < BK_EPOCH_SLOTS; i++) mix = fold(mix, item->slot[i]);
     for (uint64_t kind = 0; kind < BK_PAIR_KIND_COUNT; kind++) {
         bk_ref_t row = item->rows[kind];
-        bool left_out = row && (bk_map_head(&shared->heap, row)->flags & BK_ROW_LOSSY);
+        bool left_out = bk_row_is_lossy(shared, number, (int)kind);
         *lossy += left_out;
         mix = fold(mix, left_out ? 0 : row_digest(shared, row, kind));
     }

@@ -96,6 +96,7 @@ void bk__pair_add(struct bk_engine *engine, enum bk_pair_kind kind, uint32_t a, 
         }
         if (!pair) {
             engine->counters[BK_STATE_MEMORY_REFUSED]++;
+            bk__item(shared, a)->flags |= (uint8_t)(BK_ITEM_FORGOT << kind);
             return;
         }
         if (bk_item(shared, a)->rows[kind] != row) bk__item(shared, a)->rows[kind] = row;

@@ -58,6 +58,7 @@ static bool drop_rows(struct bk_engine *engine, uint32_t number)
     for (int kind = 0; kind < BK_PAIR_KIND_COUNT; kind++) {
         if (!item->rows[kind]) continue;
         bk_map_drop(&shared->heap, &item->rows[kind]);
+        item->flags |= (uint8_t)(BK_ITEM_FORGOT << kind);
         dropped++;
     }
     engine->counters[BK_STATE_ROWS_EVICTED] += dropped;
