@@ -33,6 +33,7 @@ struct run {
     struct bk_control *control;
     struct bk_instance instance;
     enum phase phase;
+    bool ready; /* everything is attached */
     uint64_t drain_until_ms;
     int open; /* source, sink, control socket that have not closed yet */
     int exit_code;
@@ -76,7 +77,7 @@ static bool take_turns(struct run *run)
 
 static void turn(struct run *run)
 {
-    if (run->phase == PHASE_CLOSING) return;
+    if (run->phase == PHASE_CLOSING || !run->ready) return;
     bool more = take_turns(run);
     if (!more) uv_idle_stop(&run->idle);
     if (run->phase == PHASE_RUNNING && run->until_end && bk_pipeline_is_done(run->pl)) begin_drain(run, "end_reached");
@@ -238,6 +239,7 @@ static int start(struct run *run)
     struct bk_reason reason = {{0}};
     const struct bk_config *cfg = run->line.cfg;
     bk_log_level = (enum bk_log_level)cfg->log_level;
+    start_handles(run); /* first: source and sink may ask for a turn while they are made */
     run->pl = bk_pipeline_create(cfg, &reason);
     if (!run->pl) return bk__cli_fail(BK_EXIT_CONFIG, "%s", reason.text);
     struct bk_sink *sink = make_sink(run, &reason);
@@ -258,7 +260,7 @@ static int start(struct run *run)
         run->control = bk_control_create(&run->loop, cfg->control_socket, bk_questions, bk_question_count, &run->instance, &reason);
         if (!run->control) return bk__cli_fail(BK_EXIT_UNAVAILABLE, "%s", reason.text);
     }
-    start_handles(run);
+    run->ready = true;
     return BK_EXIT_OK;
 }
 

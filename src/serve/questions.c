@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { VERIFY_SUBJECTS_PER_PAGE = 20, VERIFY_LOOK_MAX = 20000, VERIFY_ITEMS_PER_PAGE = 100 };
+enum { VERIFY_SUBJECTS_PER_PAGE = 12, VERIFY_LOOK_MAX = 20000, VERIFY_ITEMS_PER_PAGE = 100 };
 
 /* ---- status ---- */
 
