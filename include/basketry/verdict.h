@@ -12,6 +12,7 @@
 extern "C" {
 #endif
 
+/* clang-format off */
 /*       enum                            metric label          what it means */
 #define BK_VERDICT_TABLE(X)                                                                        \
     X(BK_VERDICT_OK,                     "ok",                 "decoded and valid")                \
@@ -42,10 +43,11 @@ enum bk_verdict_code {
 #undef X
     BK_VERDICT_COUNT
 };
+/* clang-format on */
 
 struct bk_verdict {
     enum bk_verdict_code code;
-    const char *field; /* such as "lines.item_id"; "" when the record as a whole is meant; lives as long as the decoder */
+    const char *field; /* "lines.item_id", owned by the decoder; "": the record as a whole */
 };
 
 /** The metric label of a verdict, and what it means; "?" for anything that is not one. */

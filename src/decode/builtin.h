@@ -9,9 +9,9 @@
 /** One line of schemas/ids.tsv and the file it names. All text static and NUL-terminated. */
 struct bk__builtin {
     uint32_t id;
-    const char *file; /* "ItemViewed.avsc"            */
-    const char *guid; /* textual GUID, "" when none   */
-    const char *text; /* the file's bytes             */
+    const char *file; /* "ItemViewed.avsc" */
+    const char *guid; /* textual GUID, "" when none */
+    const char *text; /* the file's bytes */
     size_t len;
 };
 

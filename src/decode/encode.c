@@ -149,11 +149,11 @@ static void put_product(struct out *out, const struct bk_event *ev)
     put_text_or_null(out, ev->brand);
     put_long_or_null(out, line->unit_price_minor);
     put_text_or_null(out, ev->currency);
-    put_none(out);    /* dietary         */
-    put_none(out);    /* allergens       */
+    put_none(out);    /* dietary */
+    put_none(out);    /* allergens */
     put_byte(out, 0); /* allergens_known */
-    put_none(out);    /* nutrition       */
-    put_none(out);    /* seasons         */
+    put_none(out);    /* nutrition */
+    put_none(out);    /* seasons */
     put_text_or_null(out, ev->image);
     put_text_or_null(out, ev->variant_group);
     put_null(out); /* embedding */
@@ -175,13 +175,10 @@ static void put_customer(struct out *out, const struct bk_event *ev)
     put_text_or_null(out, ev->name);
     for (int i = 0; i < 4; i++)
         put_none(out); /* dietary, allergies, favourite categories and brands */
-    for (int i = 0; i < 2; i++)
-        put_null(out); /* budget and its currency                              */
-    for (int i = 0; i < 4; i++)
-        put_null(out); /* age, gender, location, family size                   */
-    for (int i = 0; i < 3; i++)
-        put_null(out); /* household, loyalty tier and points                   */
-    put_long(out, 0);  /* created_time                                         */
+    for (int i = 0; i < 2; i++) put_null(out); /* budget and its currency */
+    for (int i = 0; i < 4; i++) put_null(out); /* age, gender, location, family size */
+    for (int i = 0; i < 3; i++) put_null(out); /* household, loyalty tier and points */
+    put_long(out, 0);                          /* created_time */
     put_long(out, ev->event_time_ms);
 }
 
@@ -197,9 +194,9 @@ static void put_behaviour(struct out *out, const struct bk_event *ev)
         break;
     case BK_EVENT_SEARCHED:
         put_text(out, ev->query);
-        put_null(out); /* result_count    */
+        put_null(out); /* result_count */
         put_none(out); /* result_item_ids */
-        put_none(out); /* filters         */
+        put_none(out); /* filters */
         break;
     case BK_EVENT_CART_CHANGED:
         put_long(out, ev->op);
@@ -211,7 +208,7 @@ static void put_behaviour(struct out *out, const struct bk_event *ev)
         put_text(out, ev->order_id);
         put_lines(out, ev, BK_LINE_PLAIN, put_purchase_line);
         put_text_or_null(out, ev->currency);
-        put_null(out); /* total_minor    */
+        put_null(out); /* total_minor */
         put_null(out); /* payment_method */
         break;
     case BK_EVENT_WISHLIST_CHANGED:

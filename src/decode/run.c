@@ -12,9 +12,9 @@
 
 /* An array or map that is being read. */
 struct frame {
-    int64_t left;             /* elements of the current block still to come                      */
-    int64_t total;            /* elements announced so far                                        */
-    const uint8_t *block_end; /* where a block that said its size must end; NULL: it did not say  */
+    int64_t left;             /* elements of the current block still to come */
+    int64_t total;            /* elements announced so far */
+    const uint8_t *block_end; /* where a block that said its size must end; NULL: it did not say */
 };
 
 struct run {

@@ -35,15 +35,15 @@ enum { BK__DEPTH_MAX = 16 }; /* nesting of a schema, and so of a record */
 
 struct bk__node {
     enum bk__type type;
-    const char *name;     /* record, enum, fixed: without its namespace; "" for the others       */
-    json_t *aliases;      /* record, enum, fixed: array of names or NULL                         */
-    uint32_t count;       /* fields, branches, symbols; 1 for array and map                      */
-    uint32_t fixed_bytes; /* fixed                                                               */
-    int32_t default_symbol;        /* enum: index, -1 when it has none        */
+    const char *name;       /* record, enum, fixed: without its namespace; "" for the others */
+    json_t *aliases;        /* record, enum, fixed: array of names or NULL */
+    uint32_t count;         /* fields, branches, symbols; 1 for array and map */
+    uint32_t fixed_bytes;   /* fixed */
+    int32_t default_symbol; /* enum: index, -1 when it has none */
     const struct bk__node **child; /* types of fields, branches, the element */
-    const char **label; /* names of fields, symbols                                            */
-    json_t **field;     /* record: each field's own JSON, for "default" and "aliases"          */
-    uint32_t bytes_min; /* the fewest bytes a value takes; saturates                           */
+    const char **label;            /* names of fields, symbols */
+    json_t **field;                /* record: each field's own JSON, for "default" and "aliases" */
+    uint32_t bytes_min;            /* the fewest bytes a value takes; saturates */
 };
 
 struct bk__schema {
