@@ -214,9 +214,9 @@ static size_t pull(struct bk_source *head, size_t max)
     if (s->phase == PHASE_DISCOVERING) ask_topics(s);
     /* Once events flow, a flood of facts may not starve them. */
     size_t facts_max = s->phase == PHASE_READING ? (max + 1) / 2 : max;
-    size_t taken = bk__kafka_consumer_drain(&s->facts, facts_max, s->pulled_ms, &more);
+    size_t taken = bk__kafka_consumer_drain(&s->facts, facts_max, &more);
     if (s->phase == PHASE_FACTS && bk__kafka_consumer_ended(&s->facts)) join_group(s);
-    taken += bk__kafka_consumer_drain(&s->group, max - taken, s->pulled_ms, &more);
+    taken += bk__kafka_consumer_drain(&s->group, max - taken, &more);
     ask_ends(s, &s->facts);
     ask_ends(s, &s->group);
     nudge(s, &s->facts);
@@ -246,7 +246,7 @@ static void keep_session(struct kafka_source *s)
         apply_pause(s);
     }
     bool idle = !s->group.rk || rd_kafka_queue_length(s->group.queue) == 0;
-    if (idle || s->stalled || s->paused) bk__kafka_consumer_safety_poll(&s->group, now_ms(s));
+    if (idle || s->stalled || s->paused) bk__kafka_consumer_safety_poll(&s->group);
 }
 
 static void commit_sometimes(struct kafka_source *s)

@@ -436,11 +436,10 @@ static rd_kafka_event_t *take_held(struct kafka_consumer *c)
     return ev;
 }
 
-size_t bk__kafka_consumer_drain(struct kafka_consumer *c, size_t max, int64_t now_ms, bool *more)
+size_t bk__kafka_consumer_drain(struct kafka_consumer *c, size_t max, bool *more)
 {
     size_t delivered = 0, others = 0, empties = 0;
     if (!c->rk || max == 0) return 0; /* who has no room need not be woken for more */
-    c->polled_ms = now_ms;
     while (delivered < max && others < OTHER_EVENTS_MAX) {
         rd_kafka_event_t *ev = c->held_count ? take_held(c) : rd_kafka_queue_poll(c->queue, 0);
         if (!ev) {
@@ -456,14 +455,10 @@ size_t bk__kafka_consumer_drain(struct kafka_consumer *c, size_t max, int64_t no
     return delivered;
 }
 
-bool bk__kafka_consumer_safety_poll(struct kafka_consumer *c, int64_t now_ms)
+bool bk__kafka_consumer_safety_poll(struct kafka_consumer *c)
 {
     if (!c->rk) return false;
-    rd_kafka_event_t *ev = NULL;
-    if (c->held_count < KAFKA_HELD_MAX) {
-        ev = rd_kafka_queue_poll(c->queue, 0);
-        c->polled_ms = now_ms;
-    }
+    rd_kafka_event_t *ev = c->held_count < KAFKA_HELD_MAX ? rd_kafka_queue_poll(c->queue, 0) : NULL;
     if (ev && rd_kafka_event_type(ev) == RD_KAFKA_EVENT_LOG)
         handle(c, ev);
     else if (ev)

@@ -102,7 +102,6 @@ struct kafka_consumer {
     rd_kafka_event_t *held[KAFKA_HELD_MAX];
     size_t held_first, held_count;
     uint32_t generation;
-    int64_t polled_ms; /* when the queue was last polled              */
     bool paused;
     size_t queue_peak; /* most that waited since the last nudge       */
     bool nudging;      /* a nudge is under way                        */
@@ -125,10 +124,10 @@ void bk__kafka_consumer_subscribe(struct kafka_consumer *c);
 void bk__kafka_consumer_take(struct kafka_consumer *c, const int32_t partitions[BK_TOPIC_COUNT]);
 /** Deliver at most `max` records; everything else the queue holds is handled on the way. `*more` is
  *  set when it stopped before the queue was seen empty. */
-size_t bk__kafka_consumer_drain(struct kafka_consumer *c, size_t max, int64_t now_ms, bool *more);
+size_t bk__kafka_consumer_drain(struct kafka_consumer *c, size_t max, bool *more);
 /** Poll on behalf of an owner who does not pull, so that the group keeps us; what comes is held for
  * the next drain. Returns whether something is waiting. */
-bool bk__kafka_consumer_safety_poll(struct kafka_consumer *c, int64_t now_ms);
+bool bk__kafka_consumer_safety_poll(struct kafka_consumer *c);
 void bk__kafka_consumer_pause(struct kafka_consumer *c, bool paused);
 /** Tell the group where we are, without waiting for an answer. */
 void bk__kafka_consumer_commit(struct kafka_consumer *c);

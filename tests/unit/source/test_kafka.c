@@ -516,6 +516,9 @@ static void a_missing_topic_is_a_state_and_is_tried_again(void **state)
     sell(&shop, BK_TOPIC_PRODUCTS, 0, 5);
     goal = 5;
     assert_true(run_until(&r, 8000, has_goal_total));
+    goal = 1;
+    assert_true(run_until(&r, 5000, has_goal_ends));
+    run_until(&r, 50, NULL);
     assert_string_equal(status_of(&r).state, "assigned");
     assert_string_equal(status_of(&r).detail, "");
     close_reader(&r, 2000);
