@@ -4,7 +4,8 @@
  *   2. group  purchase rows into receipts, everything into time order
  *   3. write  products first, so that lists show names from the first event on; then the events
  *
- * Importing the same files again is safe: event ids are the same and the engine counts each once.
+ * Importing the same files again gives the same event ids, and the engine counts each once as far back as it remembers
+ * ids (state.dedup_events a partition).
  */
 #include "import.h"
 
@@ -40,7 +41,9 @@ static const struct cli_usage usage = {
     "at\n"
     "the time of the earliest; more than 2,000 of them are split into orders ID, ID/2, ID/3 ...\n"
     "A row without a user belongs to visitor SESSION; without a clock it takes a second.\n"
-    "Prices become hundredths; their currency is not known. Importing twice counts once.",
+    "Prices become hundredths; their currency is not known. Event ids are made of the rows, so "
+    "what\n"
+    "is imported twice counts once, as far back as the engine remembers ids (state.dedup_events).",
     options,
     BK_COUNTOF(options),
     "memory: 96 bytes a row and each distinct id once; all rows are held, for they are written in\n"

@@ -1,7 +1,8 @@
 /* test_evaluate.c -- the protocols on a data set small enough to be worked out by hand (tests/fixtures/evaluate).
  *
  * The sessions: a b three times, c d twice. The receipts: A and B shop on days 1 to 9, nobody in between;
- * `olives` and `caviar` are bought once, after everything was asked, so they are misses.
+ * `olives` and `caviar` are bought once, after everything was asked, so they are misses. In the file r2 stands first and one
+ * row of r10 stands twice, far from the others.
  */
 #include "../../../src/cli/evaluate.h"
 
@@ -162,7 +163,11 @@ static void completion_shows_the_first_half_in_a_cart(void **state)
     expect(world, "recall@10_se", 0.25);
     assert_memory_equal(world->dump, "rr9\tlemon\t", 10);
     assert_null(strstr(world->dump, "honey\tmilk")); /* shown items are in no list */
-    assert_int_equal(bk_totals(&world->run.engine.engine.shared)->receipts, 8);
+    const struct bk_shared *shared = &world->run.engine.engine.shared;
+    assert_int_equal(bk_totals(shared)->receipts, 8);
+    uint32_t tea =
+        bk_item_find(shared, BK_STR("tea")); /* in six of the eight; carts taught nothing */
+    assert_int_equal(bk_item_hot(shared, tea)->points, 6 * BK_POINTS_RECEIPT);
     assert_int_equal(world->run.shown_left_out, 0);
     forget(world);
 }

@@ -45,14 +45,14 @@ static void next_item_counts_hits_and_ranks(void **state)
     assert_true(bk__eval_metrics_init(&metrics, EVAL_NEXT_ITEM, 50, 40));
     ask(&metrics, 1, 20, 2);
     ask(&metrics, 1, 20, 15);
-    ask(&metrics, 11, 5, 50);
+    ask(&metrics, 36, 5, 50);
     expect(&metrics, "queries", 3);
     expect(&metrics, "hr@10", 1.0 / 3);
     expect(&metrics, "mrr@10", 1.0 / 6);
     expect(&metrics, "hr@20", 2.0 / 3);
     expect(&metrics, "mrr@20", (1.0 / 2 + 1.0 / 15) / 3);
     expect(&metrics, "hr@20_se", sqrt((2.0 / 3) / 2 / 3)); /* squares off 2/3: 1/9 + 1/9 + 4/9 */
-    expect(&metrics, "coverage@20", 20.0 / 40);
+    expect(&metrics, "coverage@20", 25.0 / 40);
     bk__eval_metrics_deinit(&metrics);
 }
 

@@ -183,6 +183,8 @@ static void importing_twice_gives_the_same_event_ids(void **state)
     import(&second, text);
     assert_string_equal(first.ids.p, second.ids.p);
     assert_int_equal(first.ids.len, 3 * 37);
+    /* the two halves are hashes of their own */
+    assert_memory_not_equal(first.ids.p + 1, first.ids.p + 20, 3);
     for (int i = 0; i < 3; i++) {
         assert_int_equal(first.ids.p[i * 37 + 14], '8');
         assert_non_null(strchr("89ab", first.ids.p[i * 37 + 19]));
@@ -206,6 +208,7 @@ static void a_bad_row_is_named_and_left_out(void **state)
                           "1\t-\t-\tview\ta\t-\t-\n"
                           "1\tu\t-\tpurchase\ta\t-\t-\n"
                           "1\tu\ts\tpurchase\ta\t0\t-\n"
+                          "1\tu\ts\tpurchase\ta\t-2\t-\n"
                           "1\tu\ts\tpurchase\ta\t1.5\t-\n"
                           "1\tu\ts\tpurchase\ta\t1000001\t-\n"
                           "1\tu\ts\tpurchase\ta\t1\t-0.01\n"
@@ -222,13 +225,14 @@ static void a_bad_row_is_named_and_left_out(void **state)
                         "6: neither user nor session\n"
                         "7: a purchase or return without a session\n"
                         "8: qty below one\n"
-                        "9: qty is not a whole number\n"
-                        "10: qty over a million\n"
-                        "11: price below zero\n"
-                        "12: price is not a decimal number\n"
-                        "13: ts_ms before 1970 or after 9999\n"
-                        "14: item is not UTF-8\n");
-    assert_int_equal(world.rows.bad, 13);
+                        "9: qty below one\n"
+                        "10: qty is not a whole number\n"
+                        "11: qty over a million\n"
+                        "12: price below zero\n"
+                        "13: price is not a decimal number\n"
+                        "14: ts_ms before 1970 or after 9999\n"
+                        "15: item is not UTF-8\n");
+    assert_int_equal(world.rows.bad, 14);
     forget(&world);
 }
 
@@ -284,7 +288,8 @@ static void the_memory_bound_is_kept(void **state)
     world.rows.bytes_max = 200000;
     write_file(&world, text.p);
     assert_int_equal(read_file(&world), BK_ELIMIT);
-    assert_true(bk__import_rows_bytes(&world.rows) < 400000);
+    /* no array doubles beyond it; a last id may */
+    assert_true(bk__import_rows_bytes(&world.rows) < 250000);
     bk_buf_deinit(&text);
     forget(&world);
 }
