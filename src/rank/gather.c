@@ -22,12 +22,12 @@ void bk__gather_begin(struct bk_ranker *ranker)
     }
 }
 
-/* The item's candidate, new if need be; NULL when there are too many. */
+/* The item's candidate, new if need be. */
 struct bk__candidate *bk__candidate_of(struct bk_ranker *ranker, uint32_t item)
 {
     struct bk__place *place = &ranker->place[item];
     if (place->stamp == ranker->stamp) return &ranker->candidate[place->candidate];
-    if (ranker->count == BK__CANDIDATES_MAX) return NULL;
+    BK_ASSERT(ranker->count < ranker->candidates_max);
     place->stamp = ranker->stamp;
     place->candidate = ranker->count;
     struct bk__candidate *candidate = &ranker->candidate[ranker->count++];
@@ -42,7 +42,6 @@ void bk__contribute(struct bk_ranker *ranker, uint32_t item, float value, uint32
     uint64_t amount = (uint64_t)(value * (float)(1 << FIXED_BITS));
     if (!amount) return;
     struct bk__candidate *candidate = bk__candidate_of(ranker, item);
-    if (!candidate) return;
     if (!candidate->sum) {
         candidate->next_touched = ranker->touched;
         ranker->touched = (uint32_t)(candidate - ranker->candidate) + 1;

@@ -4,11 +4,7 @@
 
 #include "basketry/rank.h"
 
-enum {
-    BK__CANDIDATES_MAX =
-        16384,           /* further ones are left out: 20 rows of 384 partners fit twice      */
-    BK__PREFIX_MAX = 20, /* last items of a session or cart whose rows are read               */
-};
+enum { BK__PREFIX_MAX = 20 }; /* last items of a session or cart whose rows are read */
 
 struct bk__place {
     uint32_t stamp;
@@ -38,7 +34,7 @@ struct bk_ranker {
     uint32_t places;
     uint32_t stamp;
     struct bk__candidate *candidate;
-    uint32_t count;
+    uint32_t candidates_max, count;
     uint32_t touched; /* head of the list */
     uint64_t total;   /* of the feature being gathered */
 };
@@ -62,7 +58,7 @@ struct bk__view {
 /* ---- gather.c: one feature after the other into the candidates ---- */
 
 void bk__gather_begin(struct bk_ranker *ranker);
-/* The item's candidate, new if need be; NULL when there are too many. */
+/* The item's candidate, new if need be. */
 struct bk__candidate *bk__candidate_of(struct bk_ranker *ranker, uint32_t item);
 /* One contribution (>= 0) to the feature being gathered, from `because`, seen `evidence` times. */
 void bk__contribute(struct bk_ranker *ranker, uint32_t item, float value, uint32_t because,

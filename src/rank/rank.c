@@ -7,16 +7,26 @@
  */
 #include "internal.h"
 
+/* As many as the rows, the history, the session and the popular can name, so that none is ever left out: which one that would be
+ * depended on handles. */
+static uint64_t candidates_max(const struct bk_state_params *params)
+{
+    uint64_t rows = (uint64_t)BK__PREFIX_MAX * BK_PAIR_KIND_COUNT * params->pair_partners_max;
+    uint64_t most = rows + params->history_items_max + BK_SESSION_SEEN_MAX + BK_POPULAR_MAX;
+    return bk_min_u64(most, (uint64_t)params->items_max + 1);
+}
+
 struct bk_ranker *bk_ranker_create(const struct bk_engine *engine, const struct bk_weights *weights)
 {
     struct bk_arena arena;
     uint64_t places = (uint64_t)engine->params.items_max + 2;
-    uint64_t bytes = places * sizeof(struct bk__place) +
-                     BK__CANDIDATES_MAX * sizeof(struct bk__candidate) + (1 << 20);
+    uint64_t candidates = candidates_max(&engine->params);
+    uint64_t bytes =
+        places * sizeof(struct bk__place) + candidates * sizeof(struct bk__candidate) + (1 << 20);
     if (bk_arena_init(&arena, bytes * 5 / 4) != BK_OK) return NULL;
     bk_ref_t self = bk_arena_alloc(&arena, sizeof(struct bk_ranker));
     bk_ref_t place = bk_arena_alloc(&arena, places * sizeof(struct bk__place));
-    bk_ref_t candidate = bk_arena_alloc(&arena, BK__CANDIDATES_MAX * sizeof(struct bk__candidate));
+    bk_ref_t candidate = bk_arena_alloc(&arena, candidates * sizeof(struct bk__candidate));
     if (!self || !place || !candidate) {
         bk_arena_deinit(&arena);
         return NULL;
@@ -27,6 +37,7 @@ struct bk_ranker *bk_ranker_create(const struct bk_engine *engine, const struct 
     ranker->weights = *weights;
     ranker->place = bk_arena_write(&arena, place, sizeof(struct bk__place));
     ranker->places = (uint32_t)places;
+    ranker->candidates_max = (uint32_t)candidates;
     ranker->candidate = bk_arena_write(&arena, candidate, sizeof(struct bk__candidate));
     return ranker;
 }
@@ -109,7 +120,7 @@ static void select_best(const struct bk__view *view, uint32_t size, struct bk_li
     const struct bk_shared *shared = &ranker->engine->shared;
     const struct bk__candidate *best[BK_LIST_MAX];
     uint32_t count = 0;
-    for (uint32_t i = 0; i < ranker->count; i++) {
+    for (uint32_t i = 0; size && i < ranker->count; i++) {
         const struct bk__candidate *candidate = &ranker->candidate[i];
         if (candidate->score <= 0.0f) continue;
         if (count == size && !is_before(shared, candidate, best[count - 1])) continue;
