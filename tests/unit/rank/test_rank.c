@@ -1,0 +1,500 @@
+/* test_rank.c -- lists small enough to be computed by hand, and the rules no score can buy off. */
+#include "basketry/rank.h"
+#include "support/events.h"
+
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+struct shop {
+    struct bk_engine engine;
+    struct bk_ranker *ranker;
+    struct bk_list list;
+    int64_t now;
+};
+
+/* A shop whose only scorer is this one, for every situation; BK_SCORER_COUNT: the default weights. */
+static void shop_open(struct shop *shop, enum bk_scorer only)
+{
+    struct bk_state_params params = told_params();
+    struct bk_weights weights = {0};
+    if (only == BK_SCORER_COUNT)
+        bk_weights_default(&weights);
+    else
+        for (int situation = 0; situation < BK_SITUATION_COUNT; situation++)
+            weights.weight[situation][only] = 1.0f;
+    told_engine(&shop->engine, &params);
+    assert_non_null(bk_engine_shard(&shop->engine, 0));
+    shop->ranker = bk_ranker_create(&shop->engine, &weights);
+    assert_non_null(shop->ranker);
+    shop->now = TOLD_START;
+}
+
+static void shop_close(struct shop *shop)
+{
+    bk_ranker_destroy(&shop->ranker);
+    assert_null(shop->ranker);
+    bk_engine_deinit(&shop->engine);
+}
+
+static void view(struct shop *shop, const char *customer, const char *items)
+{
+    struct told words = tell_lines(tell(BK_EVENT_ITEM_VIEWED, customer, 0), items);
+    for (uint32_t i = 0; i < words.event.line_count; i++)
+        told_now(&shop->engine,
+                 tell_view(customer, words.event.lines[i].item.p, shop->now += 1000));
+    told_free(&words);
+}
+
+static void buy(struct shop *shop, const char *customer, const char *items)
+{
+    static uint32_t orders;
+    told_now(&shop->engine,
+             tell_purchase(customer, told_name("order-", orders++), items, shop->now += 1000));
+}
+
+static void ask(struct shop *shop, const char *customer, enum bk_context context)
+{
+    uint32_t subject = customer ? told_subject(&shop->engine, 0, customer) : 0;
+    bk_rank(shop->ranker, shop->engine.shards[0], subject, context, shop->now, BK_LIST_MAX,
+            &shop->list);
+}
+
+static uint32_t place_of(const struct shop *shop, const char *item)
+{
+    uint32_t handle = told_item(&shop->engine, item), place = 0;
+    assert_int_not_equal(handle, 0);
+    while (place < shop->list.count && shop->list.item[place].item != handle) place++;
+    return place;
+}
+
+static bool is_listed(const struct shop *shop, const char *item)
+{
+    return place_of(shop, item) < shop->list.count;
+}
+
+/* The place holds this item with this score, because of that one (NULL: none), seen so often. */
+static void expect(const struct shop *shop, uint32_t place, const char *item, double score,
+                   const char *because, uint32_t evidence)
+{
+    assert_true(place < shop->list.count);
+    const struct bk_list_item *there = &shop->list.item[place];
+    bk_str_t id = bk_item_id(&shop->engine.shared, there->item);
+    if (!bk_str_eq(id, bk_str_c(item)))
+        fail_msg("place %u: %.*s, not %s", place, (int)id.len, id.p, item);
+    if (fabs((double)there->score - score) > 1e-4 * score)
+        fail_msg("%s scores %.6f, not %.6f", item, (double)there->score, score);
+    assert_int_equal(there->because, because ? told_item(&shop->engine, because) : 0);
+    assert_int_equal(there->evidence, evidence);
+}
+
+/* ---- scorers ---- */
+
+static void bought_together_is_the_shrunk_cosine_of_receipts(void **state)
+{
+    (void)state;
+    struct shop shop;
+    shop_open(&shop, BK_SCORER_BOUGHT);
+    buy(&shop, "u1", "a b");
+    buy(&shop, "u2", "a b");
+    buy(&shop, "u3", "b a a");
+    buy(&shop, "u4", "a c");
+    bk_rank_item(shop.ranker, told_item(&shop.engine, "a"), BK_PAIR_BOUGHT, shop.now, 1, 20,
+                 &shop.list);
+    assert_int_equal(shop.list.count, 2);
+    assert_int_equal(shop.list.for_item, told_item(&shop.engine, "a"));
+    expect(&shop, 0, "b", 3 / sqrt(24.0 * 23.0), "a", 3);
+    expect(&shop, 1, "c", 1 / sqrt(24.0 * 21.0), "a", 1);
+    double confidence = (3 / 23.0 + 1 / 21.0) / 2;
+    assert_true(fabs((double)shop.list.confidence - confidence) < 1e-6);
+    /* In a cart the same, as shares; the line added last counts whole, the one before it 0.8. */
+    told_now(&shop.engine, tell_cart("dora", BK_CART_ADD, "c b", shop.now));
+    ask(&shop, "dora", BK_CONTEXT_CART);
+    expect(&shop, 0, "a", 1.0, "b", 3); /* the only candidate: b, c are in the cart */
+    shop_close(&shop);
+}
+
+static void cart_lines_fade_by_age_and_because_names_the_strongest(void **state)
+{
+    (void)state;
+    struct shop shop;
+    shop_open(&shop, BK_SCORER_BOUGHT);
+    buy(&shop, "u1", "a x");
+    buy(&shop, "u2", "a y");
+    buy(&shop, "u3", "b y");
+    told_now(&shop.engine, tell_cart("dora", BK_CART_ADD, "a b", shop.now));
+    ask(&shop, "dora", BK_CONTEXT_CART);
+    double ab = 0.8 / sqrt(22.0 * 21.0), ay = 0.8 / sqrt(22.0 * 22.0), by = 1 / sqrt(21.0 * 22.0);
+    double total = ab + ay + by;
+    expect(&shop, 0, "y", (ay + by) / total, "b", 1);
+    expect(&shop, 1, "x", ab / total, "a", 1);
+    assert_int_equal(shop.list.item[0].scorer, BK_SCORER_BOUGHT);
+    assert_int_equal(shop.list.situation, BK_SITUATION_CART);
+    shop_close(&shop);
+}
+
+static void rules_weigh_three_two_one_and_halve_with_every_event(void **state)
+{
+    (void)state;
+    struct shop shop;
+    shop_open(&shop, BK_SCORER_NEXT);
+    view(&shop, "u1", "x y z w v");
+    view(&shop, "dora", "x");
+    ask(&shop, "dora", BK_CONTEXT_HOME);
+    assert_int_equal(shop.list.situation, BK_SITUATION_HOME_LIVE);
+    expect(&shop, 0, "y", 3 / 6.0, "x", 3);
+    expect(&shop, 1, "z", 2 / 6.0, "x", 2);
+    expect(&shop, 2, "w", 1 / 6.0, "x", 1);
+    view(&shop, "dora", "y"); /* x > y is 6 now; x was seen one event ago */
+    ask(&shop, "dora", BK_CONTEXT_HOME);
+    double total = 0.5 * (6 + 2 + 1) + 3 + 2 + 1;
+    expect(&shop, 0, "z", (0.5 * 2 + 3) / total, "y", 3);
+    expect(&shop, 1, "y", 0.5 * 6 / total, "x", 6);
+    expect(&shop, 2, "w", (0.5 * 1 + 2) / total, "y", 2);
+    expect(&shop, 3, "v", 1 / total, "y", 1);
+    shop_close(&shop);
+}
+
+static void viewed_together_fades_by_six_tenths_and_weighs_behaviour(void **state)
+{
+    (void)state;
+    struct shop shop;
+    shop_open(&shop, BK_SCORER_VIEWED);
+    view(&shop, "u1", "x p");
+    view(&shop, "u2", "y q");
+    told_now(&shop.engine, tell_cart("dora", BK_CART_ADD, "x", shop.now += 1000));
+    told_now(&shop.engine, tell_cart("dora", BK_CART_CLEAR, "", shop.now += 1000));
+    view(&shop, "dora", "y");
+    ask(&shop, "dora", BK_CONTEXT_HOME);
+    /* x: in a cart once (3), one event ago (0.6), two sessions; y a view (1), two sessions; dora saw both. */
+    double x = 3 * 0.6, y = 1, xp = x / sqrt(22.0 * 21.0), yq = y / sqrt(22.0 * 21.0),
+           xy = 1 / 22.0;
+    double total = xp + yq + x * xy + y * xy;
+    expect(&shop, 0, "p", xp / total, "x", 1);
+    expect(&shop, 1, "y", x * xy / total, "x", 1);
+    expect(&shop, 2, "q", yq / total, "y", 1);
+    expect(&shop, 3, "x", y * xy / total, "y", 1);
+    shop_close(&shop);
+}
+
+static void viewed_then_bought_leads_from_views_to_purchases(void **state)
+{
+    (void)state;
+    struct shop shop;
+    shop_open(&shop, BK_SCORER_VIEW_BUY);
+    view(&shop, "u1", "tent");
+    buy(&shop, "u1", "stove");
+    view(&shop, "dora", "tent");
+    ask(&shop, "dora", BK_CONTEXT_PRODUCT);
+    assert_int_equal(shop.list.for_item, told_item(&shop.engine, "tent"));
+    expect(&shop, 0, "stove", 1.0, "tent", 1);
+    shop_close(&shop);
+}
+
+static void what_was_seen_comes_again_by_seven_tenths_an_event(void **state)
+{
+    (void)state;
+    struct shop shop;
+    shop_open(&shop, BK_SCORER_REPEAT);
+    view(&shop, "dora", "x y x z");
+    ask(&shop, "dora", BK_CONTEXT_HOME);
+    expect(&shop, 0, "x", 0.7 + 0.343, NULL, 4);
+    expect(&shop, 1, "z", 1.0, NULL, 4);
+    expect(&shop, 2, "y", 0.49, NULL, 4);
+    shop_close(&shop);
+}
+
+static void what_was_bought_comes_again_by_098_a_receipt(void **state)
+{
+    (void)state;
+    struct shop shop;
+    shop_open(&shop, BK_SCORER_BUY_AGAIN);
+    buy(&shop, "dora", "m");
+    buy(&shop, "dora", "m n");
+    buy(&shop, "dora", "o");
+    ask(&shop, "dora", BK_CONTEXT_EMAIL);
+    expect(&shop, 0, "m", 0.98 * 0.98 + 0.98, NULL, 2);
+    expect(&shop, 1, "o", 1.0, NULL, 1);
+    expect(&shop, 2, "n", 0.98, NULL, 1);
+    shop_close(&shop);
+}
+
+static void the_popular_are_measured_by_the_most_popular(void **state)
+{
+    (void)state;
+    struct shop shop;
+    shop_open(&shop, BK_SCORER_POPULAR);
+    buy(&shop, "u1", "a b");
+    buy(&shop, "u2", "a");
+    view(&shop, "u1", "c c");
+    told_now(&shop.engine, tell_cart("u1", BK_CART_ADD, "d", shop.now));
+    bk_rank_popular(shop.ranker, shop.now, 20, &shop.list);
+    assert_int_equal(shop.list.count, 4);
+    expect(&shop, 0, "a", 1.0, NULL, 32);
+    expect(&shop, 1, "b", 0.5, NULL, 16);
+    expect(&shop, 2, "d", 4 / 32.0, NULL, 4);
+    expect(&shop, 3, "c", 2 / 32.0, NULL, 2);
+    shop.now += 7 * (int64_t)TOLD_DAY; /* a week later everything old is worth half */
+    buy(&shop, "u3", "e");
+    bk_rank_popular(shop.ranker, shop.now, 20, &shop.list);
+    assert_int_equal(place_of(&shop, "e"), 1); /* 16 equals 32 / 2, and a has more points ever */
+    expect(&shop, 1, "e", 1.0, NULL, 16);
+    expect(&shop, 2, "b", 0.5, NULL, 16);
+    shop_close(&shop);
+}
+
+/* ---- order and size ---- */
+
+static void equal_scores_rank_by_popularity_then_id_whatever_the_handles(void **state)
+{
+    (void)state;
+    const char *orders[] = {"hub m", "hub k", "hub z", "hub a"};
+    for (int turn = 0; turn < 4; turn++) {
+        struct shop shop;
+        shop_open(&shop, BK_SCORER_BOUGHT);
+        for (int i = 0; i < 4; i++) buy(&shop, told_name("u", (uint32_t)i), orders[(i + turn) % 4]);
+        told_now(&shop.engine,
+                 tell_cart("u9", BK_CART_ADD, "z", shop.now)); /* more popular, no more bought */
+        bk_rank_item(shop.ranker, told_item(&shop.engine, "hub"), BK_PAIR_BOUGHT, shop.now, 1, 20,
+                     &shop.list);
+        static const char *const expected[] = {"z", "a", "k", "m"};
+        for (uint32_t i = 0; i < 4; i++) assert_int_equal(place_of(&shop, expected[i]), i);
+        bk_rank_item(shop.ranker, told_item(&shop.engine, "hub"), BK_PAIR_BOUGHT, shop.now, 1, 2,
+                     &shop.list);
+        assert_int_equal(shop.list.count, 2);
+        for (uint32_t i = 0; i < 2; i++) assert_int_equal(place_of(&shop, expected[i]), i);
+        shop_close(&shop);
+    }
+}
+
+static void a_list_is_as_long_as_asked_and_never_longer_than_it_may_be(void **state)
+{
+    (void)state;
+    struct shop shop;
+    shop_open(&shop, BK_SCORER_COUNT);
+    for (uint32_t i = 0; i < 60; i++) view(&shop, told_name("u", i), told_name("i", i));
+    for (uint32_t size = 0; size < 30; size++) {
+        bk_rank(shop.ranker, shop.engine.shards[0], told_subject(&shop.engine, 0, "u3"),
+                BK_CONTEXT_HOME, shop.now, size, &shop.list);
+        assert_int_equal(shop.list.count, size < BK_LIST_MAX ? size : BK_LIST_MAX);
+        bk_rank_popular(shop.ranker, shop.now, size, &shop.list);
+        assert_int_equal(shop.list.count, size < BK_LIST_MAX ? size : BK_LIST_MAX);
+    }
+    shop_close(&shop);
+}
+
+static void an_empty_shop_has_empty_lists(void **state)
+{
+    (void)state;
+    struct shop shop;
+    shop_open(&shop, BK_SCORER_COUNT);
+    for (enum bk_context context = 0; context < BK_CONTEXT_COUNT; context++) {
+        ask(&shop, NULL, context);
+        assert_int_equal(shop.list.count, 0);
+        assert_true(shop.list.confidence == 0.0f);
+    }
+    shop_close(&shop);
+}
+
+static void who_is_unknown_gets_what_is_popular(void **state)
+{
+    (void)state;
+    struct shop shop;
+    shop_open(&shop, BK_SCORER_COUNT);
+    buy(&shop, "u1", "a b");
+    buy(&shop, "u2", "a");
+    for (enum bk_context context = 0; context < BK_CONTEXT_COUNT; context++) {
+        ask(&shop, NULL, context);
+        assert_int_equal(shop.list.count, 2);
+        assert_int_equal(place_of(&shop, "a"), 0);
+        assert_int_equal(shop.list.item[0].scorer, BK_SCORER_POPULAR);
+        assert_int_equal(shop.list.item[0].tags, 1u << BK_SCORER_POPULAR);
+        assert_int_equal(shop.list.item[0].because, 0);
+    }
+    shop_close(&shop);
+}
+
+/* ---- rules ---- */
+
+static void what_is_in_the_cart_or_was_dismissed_is_never_listed(void **state)
+{
+    (void)state;
+    struct shop shop;
+    shop_open(&shop, BK_SCORER_COUNT);
+    for (uint32_t i = 0; i < 5; i++) buy(&shop, told_name("u", i), "a b c d");
+    view(&shop, "dora", "a b c d");
+    told_now(&shop.engine, tell_cart("dora", BK_CART_ADD, "b", shop.now));
+    told_now(&shop.engine, tell_lines(tell(BK_EVENT_ITEM_DISMISSED, "dora", shop.now), "c"));
+    for (enum bk_context context = 0; context < BK_CONTEXT_COUNT; context++) {
+        ask(&shop, "dora", context);
+        assert_true(is_listed(&shop, "a"));
+        assert_false(is_listed(&shop, "b"));
+        assert_false(is_listed(&shop, "c"));
+    }
+    told_now(&shop.engine, tell_cart("dora", BK_CART_CLEAR, "", shop.now));
+    ask(&shop, "dora", BK_CONTEXT_HOME);
+    assert_true(is_listed(&shop, "b"));
+    assert_false(is_listed(&shop, "c"));
+    shop_close(&shop);
+}
+
+static void a_products_list_never_holds_the_product(void **state)
+{
+    (void)state;
+    struct shop shop;
+    shop_open(&shop, BK_SCORER_COUNT);
+    for (uint32_t i = 0; i < 5; i++) view(&shop, told_name("u", i), "a b a c a");
+    view(&shop, "dora", "a b a");
+    ask(&shop, "dora", BK_CONTEXT_PRODUCT);
+    assert_int_equal(shop.list.for_item, told_item(&shop.engine, "a"));
+    assert_false(is_listed(&shop, "a"));
+    assert_true(is_listed(&shop, "b"));
+    bk_rank_item(shop.ranker, told_item(&shop.engine, "a"), BK_PAIR_VIEWED, shop.now, 1, 20,
+                 &shop.list);
+    assert_false(is_listed(&shop, "a"));
+    assert_true(is_listed(&shop, "b"));
+    shop_close(&shop);
+}
+
+static void discover_shows_only_what_was_never_bought(void **state)
+{
+    (void)state;
+    struct shop shop;
+    shop_open(&shop, BK_SCORER_COUNT);
+    for (uint32_t i = 0; i < 5; i++) buy(&shop, told_name("u", i), "a b c");
+    buy(&shop, "dora", "a");
+    view(&shop, "dora", "b");
+    ask(&shop, "dora", BK_CONTEXT_DISCOVER);
+    assert_false(is_listed(&shop, "a"));
+    assert_true(is_listed(&shop, "b"));
+    assert_true(is_listed(&shop, "c"));
+    shop.now += 400 * (int64_t)TOLD_DAY;
+    ask(&shop, "dora", BK_CONTEXT_DISCOVER);
+    assert_false(is_listed(&shop, "a"));
+    shop_close(&shop);
+}
+
+static void what_was_just_bought_is_not_offered_with_the_next_cart(void **state)
+{
+    (void)state;
+    struct shop shop;
+    shop_open(&shop, BK_SCORER_COUNT);
+    for (uint32_t i = 0; i < 5; i++) buy(&shop, told_name("u", i), "a b c");
+    buy(&shop, "dora", "a");
+    told_now(&shop.engine, tell_cart("dora", BK_CART_ADD, "b", shop.now));
+    int64_t bought = shop.now;
+    ask(&shop, "dora", BK_CONTEXT_CART);
+    assert_false(is_listed(&shop, "a"));
+    assert_true(is_listed(&shop, "c"));
+    shop.now = bought + 31 * TOLD_MINUTE;
+    ask(&shop, "dora", BK_CONTEXT_CART);
+    assert_true(is_listed(&shop, "a"));
+    shop_close(&shop);
+}
+
+static void pairs_of_too_few_shoppers_are_left_out(void **state)
+{
+    (void)state;
+    struct shop shop;
+    shop_open(&shop, BK_SCORER_COUNT);
+    for (int i = 0; i < 9; i++) buy(&shop, "lonely", "secret shame");
+    for (uint32_t i = 0; i < 12; i++) buy(&shop, told_name("u", i), "secret bread");
+    uint32_t secret = told_item(&shop.engine, "secret");
+    bk_rank_item(shop.ranker, secret, BK_PAIR_BOUGHT, shop.now, 1, 20, &shop.list);
+    assert_true(is_listed(&shop, "shame"));
+    bk_rank_item(shop.ranker, secret, BK_PAIR_BOUGHT, shop.now, 2, 20, &shop.list);
+    assert_false(is_listed(&shop, "shame"));
+    assert_true(is_listed(&shop, "bread"));
+    bk_rank_item(shop.ranker, secret, BK_PAIR_BOUGHT, shop.now, 17, 20, &shop.list);
+    assert_int_equal(shop.list.count, 0);
+    shop_close(&shop);
+}
+
+/* ---- time ---- */
+
+static void home_follows_the_session_while_it_lives_and_the_history_at_rest(void **state)
+{
+    (void)state;
+    struct shop shop;
+    shop_open(&shop, BK_SCORER_COUNT);
+    view(&shop, "u1", "x y");
+    buy(&shop, "dora", "milk");
+    view(&shop, "dora", "x");
+    ask(&shop, "dora", BK_CONTEXT_HOME);
+    assert_int_equal(shop.list.situation, BK_SITUATION_HOME_LIVE);
+    assert_true(is_listed(&shop, "y"));
+    shop.now += 30 * TOLD_MINUTE; /* to the millisecond it still lives */
+    ask(&shop, "dora", BK_CONTEXT_HOME);
+    assert_int_equal(shop.list.situation, BK_SITUATION_HOME_LIVE);
+    shop.now += 1;
+    ask(&shop, "dora", BK_CONTEXT_HOME);
+    assert_int_equal(shop.list.situation, BK_SITUATION_HOME_REST);
+    assert_int_equal(place_of(&shop, "milk"), 0);
+    assert_true(shop.list.item[0].tags & 1u << BK_SCORER_BUY_AGAIN);
+    shop_close(&shop);
+}
+
+static void the_reason_is_the_largest_part_and_tags_name_all_parts(void **state)
+{
+    (void)state;
+    struct shop shop;
+    shop_open(&shop, BK_SCORER_COUNT);
+    view(&shop, "u1", "x y z");
+    view(&shop, "u2", "x y");
+    view(&shop, "dora", "x");
+    ask(&shop, "dora", BK_CONTEXT_HOME);
+    const struct bk_list_item *y = &shop.list.item[place_of(&shop, "y")];
+    assert_true(y->tags & 1u << BK_SCORER_NEXT);
+    assert_true(y->tags & 1u << BK_SCORER_VIEWED);
+    assert_false(y->tags & 1u << BK_SCORER_REPEAT);
+    assert_int_equal(y->scorer, BK_SCORER_VIEWED); /* weight 1.0 against 0.3 */
+    assert_int_equal(y->evidence, 2);
+    assert_int_equal(y->because, told_item(&shop.engine, "x"));
+    const struct bk_list_item *x = &shop.list.item[place_of(&shop, "x")];
+    assert_int_equal(x->scorer, BK_SCORER_REPEAT);
+    assert_int_equal(x->because, 0);
+    shop_close(&shop);
+}
+
+static void every_scorer_and_situation_has_words(void **state)
+{
+    (void)state;
+    for (enum bk_scorer scorer = 0; scorer < BK_SCORER_COUNT; scorer++) {
+        assert_string_not_equal(bk_scorer_name(scorer), "?");
+        assert_string_not_equal(bk_scorer_tag(scorer), "?");
+        assert_string_not_equal(bk_scorer_reason(scorer), "?");
+    }
+    for (enum bk_situation situation = 0; situation < BK_SITUATION_COUNT; situation++)
+        assert_string_not_equal(bk_situation_name(situation), "?");
+    assert_string_equal(bk_scorer_name(BK_SCORER_COUNT), "?");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(bought_together_is_the_shrunk_cosine_of_receipts),
+        cmocka_unit_test(cart_lines_fade_by_age_and_because_names_the_strongest),
+        cmocka_unit_test(rules_weigh_three_two_one_and_halve_with_every_event),
+        cmocka_unit_test(viewed_together_fades_by_six_tenths_and_weighs_behaviour),
+        cmocka_unit_test(viewed_then_bought_leads_from_views_to_purchases),
+        cmocka_unit_test(what_was_seen_comes_again_by_seven_tenths_an_event),
+        cmocka_unit_test(what_was_bought_comes_again_by_098_a_receipt),
+        cmocka_unit_test(the_popular_are_measured_by_the_most_popular),
+        cmocka_unit_test(equal_scores_rank_by_popularity_then_id_whatever_the_handles),
+        cmocka_unit_test(a_list_is_as_long_as_asked_and_never_longer_than_it_may_be),
+        cmocka_unit_test(an_empty_shop_has_empty_lists),
+        cmocka_unit_test(who_is_unknown_gets_what_is_popular),
+        cmocka_unit_test(what_is_in_the_cart_or_was_dismissed_is_never_listed),
+        cmocka_unit_test(a_products_list_never_holds_the_product),
+        cmocka_unit_test(discover_shows_only_what_was_never_bought),
+        cmocka_unit_test(what_was_just_bought_is_not_offered_with_the_next_cart),
+        cmocka_unit_test(pairs_of_too_few_shoppers_are_left_out),
+        cmocka_unit_test(home_follows_the_session_while_it_lives_and_the_history_at_rest),
+        cmocka_unit_test(the_reason_is_the_largest_part_and_tags_name_all_parts),
+        cmocka_unit_test(every_scorer_and_situation_has_words),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
