@@ -149,28 +149,27 @@ static int about(struct bk_reason *reason, int code, const char *file)
     return bk_reason_set(reason, code, "%s: %.200s", file, inner.text);
 }
 
-static int init_reader(struct bk__store *store, const struct bk__builtin *builtin,
-                       struct bk_reason *reason)
+/* `<Kind>.avsc` is our schema of that kind; any other name is an older one, kept for its writers. */
+static int current_kind_of(const char *file)
 {
-    struct bk__schema schema;
-    int code = bk__schema_init(&schema, builtin->text, builtin->len, reason);
-    int kind = code == 0 ? kind_of(&schema) : -1;
-    if (kind >= 0 && !store->readers[kind].root) {
-        store->readers[kind] = schema;
-        return 0;
+    for (int kind = 0; kind < BK_EVENT_KIND_COUNT; kind++) {
+        const char *name = bk_event_kind_name((enum bk_event_kind)kind);
+        size_t len = strlen(name);
+        if (strncmp(file, name, len) == 0 && strcmp(file + len, ".avsc") == 0) return kind;
     }
-    bk__schema_deinit(&schema);
-    return code ? code : bk_reason_set(reason, BK_EINVAL, "not one schema per record kind");
+    return -1;
 }
 
-int bk__store_init(struct bk__store *store, struct bk_reason *reason)
+static int init_readers(struct bk__store *store, struct bk_reason *reason)
 {
     for (size_t i = 0; i < bk__builtin_count; i++) {
         const struct bk__builtin *builtin = &bk__builtins[i];
-        int code = init_reader(store, builtin, reason);
-        if (code == 0)
-            code = bk__store_add(store, builtin->id, builtin->guid, builtin->text, builtin->len,
-                                 reason);
+        int kind = current_kind_of(builtin->file);
+        if (kind < 0) continue;
+        struct bk__schema *reader = &store->readers[kind];
+        if (reader->root)
+            return bk_reason_set(reason, BK_EINVAL, "%s: listed twice", builtin->file);
+        int code = bk__schema_init(reader, builtin->text, builtin->len, reason);
         if (code) return about(reason, code, builtin->file);
     }
     for (int kind = 0; kind < BK_EVENT_KIND_COUNT; kind++)
@@ -178,6 +177,17 @@ int bk__store_init(struct bk__store *store, struct bk_reason *reason)
             return bk_reason_set(reason, BK_EINVAL, "no schema for %s",
                                  bk_event_kind_name((enum bk_event_kind)kind));
     return 0;
+}
+
+int bk__store_init(struct bk__store *store, struct bk_reason *reason)
+{
+    int code = init_readers(store, reason);
+    for (size_t i = 0; i < bk__builtin_count && code == 0; i++) {
+        const struct bk__builtin *b = &bk__builtins[i];
+        code = bk__store_add(store, b->id, b->guid, b->text, b->len, reason);
+        if (code) about(reason, code, b->file);
+    }
+    return code;
 }
 
 void bk__store_deinit(struct bk__store *store)

@@ -36,7 +36,8 @@ static const struct {
                                            "}}},{\"name\":\"order_id\",\"type\":"
                                            "[\"null\",\"string\"]}]}"},
     {BK_EVENT_CART_CHANGED,
-     HEAD("CartChanged") "{\"name\":\"op\",\"type\":{\"type\":\"enum\",\"name\":\"CartOp\","
+     HEAD("CartChanged") "{\"name\":\"session_id\",\"type\":[\"string\",\"null\"]},"
+                         "{\"name\":\"op\",\"type\":{\"type\":\"enum\",\"name\":\"CartOp\","
                          "\"symbols\":[\"set\",\"clear\","
                          "\"remove\",\"add\"]}},{\"name\":\"context\",\"type\":[\"null\",{\"type\":"
                          "\"record\",\"name\":"
