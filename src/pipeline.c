@@ -103,6 +103,10 @@ struct bk_pipeline *bk_pipeline_create(const struct bk_config *cfg, struct bk_re
     bk_state_params_from_config(cfg, &params);
     struct bk_weights weights;
     bk_weights_default(&weights);
+    if (bk_weights_parse(&weights, cfg->rank_weights, reason) != BK_OK) {
+        bk_pipeline_destroy(&pl);
+        return NULL;
+    }
     if (bk_engine_init(&pl->engine, &params) != BK_OK || !(pl->ranker = bk_ranker_create(&pl->engine, &weights))) {
         bk_reason_set(reason, BK_ENOMEM, "state.bytes_max=%lld cannot be reserved", (long long)cfg->state_bytes_max);
         bk_pipeline_destroy(&pl);

@@ -34,6 +34,7 @@ extern "C" {
     X(kafka_queued_bytes_max,      "kafka.queued_bytes_max",     BYTES,    "16m",               "1m",  "1g",   RESTART, "Records fetched ahead of the loop.") \
     X(decode_bytes_max,            "decode.bytes_max",           BYTES,    "1m",                "1k",  "64m",  RESTART, "Longest record that is decoded; longer ones are counted as too_large.") \
     X(decode_schemas_dir,          "decode.schemas_dir",         STRING,   "",                  "",    "",     RESTART, "Folder with further writer schemas and their ids.tsv; empty: the built-in ones alone.") \
+    X(rank_weights,                "rank.weights",               STRING,   "",                  "",    "",     RESTART, "Changes to the built-in weights: situation.scorer=weight, separated by commas.") \
     X(redis_url,                   "redis.url",                  STRING,   "redis://127.0.0.1:6379", "1", "",   RESTART, "redis://[user:password@]host[:port][/db] or unix:///path.") \
     X(redis_password_file,         "redis.password_file",        STRING,   "",                  "",    "",     RESTART, "File whose first line is the password; stands before the URL's.") \
     X(redis_inflight_max,          "redis.inflight_max",         COUNT,    "1000",              "1",   "64k",  RESTART, "Unanswered commands before intake rests.") \

@@ -23,6 +23,7 @@ enum { BK_LIST_MAX = 20 };
     X(BK_SCORER_NEXT, "viewed_next", "similar_to_viewed", "viewed next by other shoppers")         \
     X(BK_SCORER_VIEWED, "viewed_together", "similar_to_viewed",                                    \
       "viewed together with what you looked at")                                                   \
+    X(BK_SCORER_NEIGHBOURS,     "session_knn",       "similar_to_viewed",   "shoppers on the same way went on to it")  \
     X(BK_SCORER_REPEAT, "seen_again", "similar_to_viewed", "you looked at it")                     \
     X(BK_SCORER_BOUGHT, "bought_together", "bought_together", "often bought together")             \
     X(BK_SCORER_VIEW_BUY, "viewed_then_bought", "bought_together",                                 \
@@ -57,6 +58,9 @@ struct bk_weights {
 };
 /** The weights that evaluate found; one default for every shop. */
 void bk_weights_default(struct bk_weights *weights);
+/** Change weights by "situation.scorer=weight" entries separated by commas or blanks, as in rank.weights; "" changes nothing. 0, or
+ *  BK_EINVAL with a reason that names the entry. */
+BK_MUST_CHECK int bk_weights_parse(struct bk_weights *weights, const char *text, struct bk_reason *reason);
 const char *bk_situation_name(enum bk_situation situation);
 
 struct bk_list_item {

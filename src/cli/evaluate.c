@@ -159,6 +159,7 @@ static int evaluate(struct eval_run *run, const struct given *given, const struc
     struct bk_weights weights;
     bk_state_params_from_config(cfg, &params);
     bk_weights_default(&weights);
+    if (bk_weights_parse(&weights, cfg->rank_weights, reason) != BK_OK) return BK_EINVAL;
     int64_t start_ns = bk__eval_clock_now_ns();
     int code = bk__eval_load(run, reason);
     if (code) return code;

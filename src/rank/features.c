@@ -137,11 +137,13 @@ static const struct {
 } scorers[BK_SCORER_COUNT] = {
     [BK_SCORER_NEXT] = {gather_pairs, true},
     [BK_SCORER_VIEWED] = {gather_pairs, true},
+    [BK_SCORER_NEIGHBOURS] = {bk__gather_neighbours, true},
     [BK_SCORER_REPEAT] = {gather_repeat, false},
     [BK_SCORER_BOUGHT] = {gather_pairs, true},
     [BK_SCORER_VIEW_BUY] = {gather_pairs, true},
     [BK_SCORER_BUY_AGAIN] = {gather_buy_again, false},
-    [BK_SCORER_POPULAR] = {gather_popular, false}, /* the last row: it also scores what the others found */
+    [BK_SCORER_POPULAR] = {gather_popular,
+                           false}, /* the last row: it also scores what the others found */
 };
 
 /* ---- scoring ---- */

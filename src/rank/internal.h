@@ -26,6 +26,13 @@ struct bk__candidate {
     uint32_t next_touched; /* candidates of the feature being gathered, a list by number + 1 */
 };
 
+/* A session that shares an item with the one that is asked for. */
+struct bk__neighbour {
+    uint32_t session; /* number in shared.posted                                                 */
+    float similarity;
+    uint32_t latest; /* place in the prefix of the latest item that both have                    */
+};
+
 struct bk_ranker {
     struct bk_arena arena;
     const struct bk_engine *engine;
@@ -35,8 +42,12 @@ struct bk_ranker {
     uint32_t stamp;
     struct bk__candidate *candidate;
     uint32_t candidates_max, count;
-    uint32_t touched; /* head of the list */
-    uint64_t total;   /* of the feature being gathered */
+    uint32_t touched;                /* head of the list */
+    uint64_t total;                  /* of the feature being gathered */
+    struct bk__place *session_place; /* by number in shared.posted                               */
+    uint32_t session_places;
+    uint32_t session_stamp;
+    struct bk__neighbour *neighbour;
 };
 
 /* One question: what a feature may look at. */
@@ -66,6 +77,12 @@ void bk__contribute(struct bk_ranker *ranker, uint32_t item, float value, uint32
 /* Add the gathered feature to the scores and make the accumulators ready for the next. `share`: each candidate counts with its
  * share of the feature's total, so that a long row does not drown the others. */
 void bk__gather_fold(struct bk_ranker *ranker, enum bk_scorer scorer, float weight, bool share);
+
+/* ---- neighbours.c: session kNN ---- */
+
+/* The most similar sessions that vote, and how far from the common item they do. */
+enum { BK__NEIGHBOURS_ASKED = 400, BK__NEIGHBOUR_REACH = 24 };
+void bk__gather_neighbours(const struct bk__view *view, enum bk_scorer scorer);
 
 /* ---- features.c: the scorers ---- */
 

@@ -12,7 +12,8 @@
 static uint64_t candidates_max(const struct bk_state_params *params)
 {
     uint64_t rows = (uint64_t)BK__PREFIX_MAX * BK_PAIR_KIND_COUNT * params->pair_partners_max;
-    uint64_t most = rows + params->history_items_max + BK_SESSION_SEEN_MAX + BK_POPULAR_MAX;
+    uint64_t votes = (uint64_t)BK__NEIGHBOURS_ASKED * (2 * BK__NEIGHBOUR_REACH + 1);
+    uint64_t most = rows + votes + params->history_items_max + BK_SESSION_SEEN_MAX + BK_POPULAR_MAX;
     return bk_min_u64(most, (uint64_t)params->items_max + 1);
 }
 
@@ -21,13 +22,18 @@ struct bk_ranker *bk_ranker_create(const struct bk_engine *engine, const struct 
     struct bk_arena arena;
     uint64_t places = (uint64_t)engine->params.items_max + 2;
     uint64_t candidates = candidates_max(&engine->params);
-    uint64_t bytes =
-        places * sizeof(struct bk__place) + candidates * sizeof(struct bk__candidate) + (1 << 20);
+    uint64_t sessions = engine->shared.posted.arena.limit / sizeof(struct bk_posted) + 2;
+    uint64_t neighbours = (uint64_t)BK__PREFIX_MAX * engine->params.postings_max + 1;
+    uint64_t bytes = (places + sessions) * sizeof(struct bk__place) +
+                     candidates * sizeof(struct bk__candidate) +
+                     neighbours * sizeof(struct bk__neighbour) + (1 << 20);
     if (bk_arena_init(&arena, bytes * 5 / 4) != BK_OK) return NULL;
     bk_ref_t self = bk_arena_alloc(&arena, sizeof(struct bk_ranker));
-    bk_ref_t place = bk_arena_alloc(&arena, places * sizeof(struct bk__place));
     bk_ref_t candidate = bk_arena_alloc(&arena, candidates * sizeof(struct bk__candidate));
-    if (!self || !place || !candidate) {
+    bk_ref_t neighbour = bk_arena_alloc(&arena, neighbours * sizeof(struct bk__neighbour));
+    bk_ref_t place = bk_arena_alloc(&arena, places * sizeof(struct bk__place));
+    bk_ref_t session_place = bk_arena_alloc(&arena, sessions * sizeof(struct bk__place));
+    if (!self || !place || !candidate || !neighbour || !session_place) {
         bk_arena_deinit(&arena);
         return NULL;
     }
@@ -39,6 +45,9 @@ struct bk_ranker *bk_ranker_create(const struct bk_engine *engine, const struct 
     ranker->places = (uint32_t)places;
     ranker->candidates_max = (uint32_t)candidates;
     ranker->candidate = bk_arena_write(&arena, candidate, sizeof(struct bk__candidate));
+    ranker->neighbour = bk_arena_write(&arena, neighbour, sizeof(struct bk__neighbour));
+    ranker->session_place = bk_arena_write(&arena, session_place, sizeof(struct bk__place));
+    ranker->session_places = (uint32_t)sessions;
     return ranker;
 }
 

@@ -48,15 +48,86 @@ void bk_weights_default(struct bk_weights *weights)
 {
     /* clang-format off */
     static const struct bk_weights found = {{
-        /*                            next   viewed  repeat  bought  view_buy  again   popular */
-        [BK_SITUATION_HOME_LIVE] = {  0.3f,  1.0f,   0.5f,   0.0f,   0.0f,     0.0f,   0.0f  },
-        [BK_SITUATION_HOME_REST] = {  0.0f,  0.0f,   0.0f,   0.0f,   0.0f,     1.0f,   1.1f  },
-        [BK_SITUATION_DISCOVER]  = {  0.5f,  0.5f,   0.0f,   1.0f,   0.5f,     0.0f,   0.3f  },
-        [BK_SITUATION_CART]      = {  0.0f,  0.01f,  0.0f,   1.0f,   0.01f,    0.0f,   2e-3f },
-        [BK_SITUATION_CHECKOUT]  = {  0.0f,  0.0f,   0.0f,   0.2f,   0.0f,     1.0f,   0.01f },
-        [BK_SITUATION_PRODUCT]   = {  0.3f,  0.5f,   0.0f,   1.0f,   0.3f,     0.0f,   0.0f  },
-        [BK_SITUATION_EMAIL]     = {  0.0f,  0.0f,   0.0f,   0.2f,   0.0f,     1.0f,   0.5f  },
+        /*                            next   viewed  knn    repeat  bought  view_buy  again   popular */
+        [BK_SITUATION_HOME_LIVE] = {  0.3f,  1.0f,   0.0f,  0.5f,   0.0f,   0.0f,     0.0f,   0.0f  },
+        [BK_SITUATION_HOME_REST] = {  0.0f,  0.0f,   0.0f,  0.0f,   0.0f,   0.0f,     1.0f,   1.1f  },
+        [BK_SITUATION_DISCOVER]  = {  0.5f,  0.5f,   0.0f,  0.0f,   1.0f,   0.5f,     0.0f,   0.3f  },
+        [BK_SITUATION_CART]      = {  0.0f,  0.01f,  0.0f,  0.0f,   1.0f,   0.01f,    0.0f,   2e-3f },
+        [BK_SITUATION_CHECKOUT]  = {  0.0f,  0.0f,   0.0f,  0.0f,   0.2f,   0.0f,     1.0f,   0.01f },
+        [BK_SITUATION_PRODUCT]   = {  0.3f,  0.5f,   0.0f,  0.0f,   1.0f,   0.3f,     0.0f,   0.0f  },
+        [BK_SITUATION_EMAIL]     = {  0.0f,  0.0f,   0.0f,  0.0f,   0.2f,   0.0f,     1.0f,   0.5f  },
     }};
     /* clang-format on */
     *weights = found;
+}
+
+/* ---- changes to the weights ---- */
+
+/* "12.5" -> 12.5; digits and one point alone, so that no locale matters. */
+static bool parse_weight(bk_str_t text, float *weight)
+{
+    double value = 0, unit = 1;
+    bool point = false;
+    if (!text.len) return false;
+    for (uint32_t i = 0; i < text.len; i++) {
+        char c = text.p[i];
+        if (c == '.' && !point) {
+            point = true;
+            continue;
+        }
+        if (c < '0' || c > '9') return false;
+        value = value * 10 + (c - '0');
+        if (point) unit *= 10;
+    }
+    *weight = (float)(value / unit);
+    return true;
+}
+
+/* The number of `word` among `count` names, or `count`. */
+static unsigned find_name(bk_str_t word, unsigned count, const char *(*name)(unsigned))
+{
+    unsigned i = 0;
+    while (i < count && !bk_str_eq(word, bk_str_c(name(i)))) i++;
+    return i;
+}
+
+static const char *situation_word(unsigned situation)
+{
+    static const char *const words[BK_SITUATION_COUNT] = {
+        "home_live", "home_rest", "discover", "cart", "checkout", "product", "email"};
+    return words[situation];
+}
+
+static const char *scorer_word(unsigned scorer)
+{
+    return bk_scorer_name((enum bk_scorer)scorer);
+}
+
+static bool parse_entry(struct bk_weights *weights, bk_str_t entry)
+{
+    const char *dot = memchr(entry.p, '.', entry.len), *equals = memchr(entry.p, '=', entry.len);
+    if (!dot || !equals || equals < dot) return false;
+    const char *end = entry.p + entry.len;
+    unsigned situation =
+        find_name(bk_str(entry.p, (size_t)(dot - entry.p)), BK_SITUATION_COUNT, situation_word);
+    unsigned scorer =
+        find_name(bk_str(dot + 1, (size_t)(equals - dot - 1)), BK_SCORER_COUNT, scorer_word);
+    if (situation == BK_SITUATION_COUNT || scorer == BK_SCORER_COUNT) return false;
+    return parse_weight(bk_str(equals + 1, (size_t)(end - equals - 1)),
+                        &weights->weight[situation][scorer]);
+}
+
+int bk_weights_parse(struct bk_weights *weights, const char *text, struct bk_reason *reason)
+{
+    while (*text) {
+        size_t len = strcspn(text, ", ");
+        if (len && !parse_entry(weights, bk_str(text, len)))
+            return bk_reason_set(reason, BK_EINVAL,
+                                 "rank.weights: '%.*s' is not situation.scorer=weight (home_live, "
+                                 "home_rest, discover, cart, checkout, "
+                                 "product, email; scorers as in `inspect why`)",
+                                 (int)len, text);
+        text += len + strspn(text + len, ", ");
+    }
+    return BK_OK;
 }
