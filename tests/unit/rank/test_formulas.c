@@ -1,0 +1,284 @@
+/* test_formulas.c -- every list of random shops against the formulas, computed over all items from the model's logs.
+ *
+ * Scores are compared, not places: whatever the engine lists must score as said, nothing allowed may score more and be missing.
+ */
+#include "basketry/rank.h"
+#include "support/model.h"
+
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+enum { PREFIX = 20, ITEMS = 100, EVENTS = 2500 };
+
+struct naive {
+    const struct model *m;
+    const struct model_subject *sub;
+    bool live;
+    uint32_t pairs[BK_PAIR_KIND_COUNT][ITEMS][ITEMS];
+    double popularity[ITEMS];
+    uint32_t prefix[PREFIX], prefix_count;
+    double weight[PREFIX], back[PREFIX];
+    uint32_t for_item; /* 1 + item */
+    double score[ITEMS];
+    double blur[ITEMS]; /* what rounding to 24 and, in decays, to 16 bits may hide */
+};
+
+static struct naive *naive_create(const struct model *m, int64_t now)
+{
+    struct naive *n = calloc(1, sizeof *n);
+    assert_non_null(n);
+    assert_true(m->items <= ITEMS);
+    n->m = m;
+    for (size_t i = 0; i < m->pairs; i++)
+        n->pairs[m->pair[i].kind][m->pair[i].a][m->pair[i].b] += m->pair[i].weight;
+    for (uint32_t i = 0; i < m->items; i++)
+        n->popularity[i] = model_popularity(m, i, (uint32_t)(now / m->params.popularity_epoch_ms));
+    return n;
+}
+
+static void prefix_add(struct naive *n, uint32_t item, double weight, double back)
+{
+    if (n->prefix_count == PREFIX) return;
+    n->prefix[n->prefix_count] = item;
+    n->weight[n->prefix_count] = weight;
+    n->back[n->prefix_count++] = back;
+}
+
+static void prefix_of_session(struct naive *n)
+{
+    const struct model_session *session = &n->sub->session;
+    for (uint32_t back = 0; n->live && back < session->sights; back++)
+        for (uint32_t i = 0; i < session->seen_count; i++) {
+            const struct model_seen *seen = &session->seen[i];
+            if (seen->last != session->sights - back) continue;
+            uint32_t strongest = 0;
+            for (uint32_t k = seen->since; k < session->sights; k++)
+                if (session->sight[k].item == seen->item && session->sight[k].weight > strongest)
+                    strongest = session->sight[k].weight;
+            prefix_add(n, seen->item, strongest / 4.0, back);
+        }
+}
+
+static void prefix_of_cart(struct naive *n)
+{
+    for (uint32_t order = n->sub->cart_order, back = 0; order > 0; order--)
+        for (uint32_t i = 0; i < n->sub->cart_count; i++)
+            if (n->sub->cart[i].order == order) prefix_add(n, n->sub->cart[i].item, 1, back++);
+}
+
+/* ---- the formulas ---- */
+
+static double support(const struct model *m, uint32_t item, bool receipts)
+{
+    return sqrt((receipts ? m->item_receipts[item] : m->item_sessions[item]) + 20.0);
+}
+
+static double feature(const struct naive *n, enum bk_scorer scorer, uint32_t j)
+{
+    static const double fade[] = {[BK_SCORER_NEXT] = .5,
+                                  [BK_SCORER_VIEWED] = .6,
+                                  [BK_SCORER_BOUGHT] = .8,
+                                  [BK_SCORER_VIEW_BUY] = .6};
+    static const int kind[] = {[BK_SCORER_NEXT] = BK_PAIR_NEXT,
+                               [BK_SCORER_VIEWED] = BK_PAIR_VIEWED,
+                               [BK_SCORER_BOUGHT] = BK_PAIR_BOUGHT,
+                               [BK_SCORER_VIEW_BUY] = BK_PAIR_VIEW_BUY};
+    double sum = 0, most = 0;
+    switch (scorer) {
+    case BK_SCORER_REPEAT:
+        for (uint32_t i = 0; n->live && i < n->sub->session.seen_count; i++)
+            if (n->sub->session.seen[i].item == j)
+                sum = model_repeat(&n->sub->session, &n->sub->session.seen[i]);
+        return sum;
+    case BK_SCORER_BUY_AGAIN:
+        for (uint32_t i = 0; n->sub && i < n->sub->bought_count; i++)
+            if (n->sub->bought[i].item == j)
+                sum = n->sub->bought[i].weight *
+                      pow(.98, n->sub->receipts - n->sub->bought[i].receipt);
+        return sum;
+    case BK_SCORER_POPULAR:
+        for (uint32_t i = 0; i < n->m->items; i++) most = fmax(most, n->popularity[i]);
+        return most > 0 ? n->popularity[j] / most : 0;
+    default:
+        break;
+    }
+    for (uint32_t p = 0; p < n->prefix_count; p++) {
+        uint32_t i = n->prefix[p];
+        double faded = n->weight[p] * pow(fade[scorer], n->back[p]);
+        double roots = scorer == BK_SCORER_NEXT ? 1
+                                                : support(n->m, i, scorer == BK_SCORER_BOUGHT) *
+                                                      support(n->m, j, scorer != BK_SCORER_VIEWED);
+        if (faded >= 0.01) sum += faded * n->pairs[kind[scorer]][i][j] / roots;
+    }
+    return sum;
+}
+
+static bool is_allowed(const struct naive *n, enum bk_situation situation, uint32_t j, int64_t now)
+{
+    if (n->for_item == j + 1) return false;
+    if (!n->sub) return true;
+    for (uint32_t i = 0; i < n->sub->cart_count; i++)
+        if (n->sub->cart[i].item == j) return false;
+    if (n->sub->marks[j] & BK_MARK_DISMISSED) return false;
+    for (uint32_t i = 0; i < n->sub->bought_count; i++) {
+        const struct model_bought *b = &n->sub->bought[i];
+        if (b->item != j) continue;
+        bool companion = situation == BK_SITUATION_CART || situation == BK_SITUATION_CHECKOUT ||
+                         situation == BK_SITUATION_PRODUCT;
+        if (situation == BK_SITUATION_DISCOVER) return false;
+        if (companion && now - b->last_s * 1000ll < n->m->params.session_gap_ms) return false;
+    }
+    return true;
+}
+
+/* Fill n->score with all items' scores; how many are above nothing and allowed. */
+static uint32_t score_all(struct naive *n, const struct bk_weights *weights,
+                          enum bk_situation situation, int64_t now)
+{
+    memset(n->score, 0, sizeof n->score);
+    for (int scorer = 0; scorer < BK_SCORER_COUNT; scorer++) {
+        double value[ITEMS], total = 0, weight = (double)weights->weight[situation][scorer];
+        for (uint32_t j = 0; j < n->m->items; j++) total += value[j] = feature(n, scorer, j);
+        bool share = scorer == BK_SCORER_NEXT || scorer == BK_SCORER_VIEWED ||
+                     scorer == BK_SCORER_BOUGHT || scorer == BK_SCORER_VIEW_BUY;
+        for (uint32_t j = 0; total > 0 && j < n->m->items; j++)
+            n->score[j] += weight * value[j] / (share ? total : 1);
+    }
+    for (uint32_t j = 0; j < n->m->items; j++) {
+        bool decayed =
+            feature(n, BK_SCORER_REPEAT, j) > 0 || feature(n, BK_SCORER_BUY_AGAIN, j) > 0;
+        n->blur[j] = 2e-4 * n->score[j] + 1e-8 + (decayed ? 3e-4 : 0);
+    }
+    uint32_t scored = 0;
+    for (uint32_t j = 0; j < n->m->items; j++)
+        scored += n->score[j] > 1e-9 && is_allowed(n, situation, j, now);
+    for (uint32_t j = 0; scored < BK_LIST_MAX && j < n->m->items; j++)
+        n->score[j] += 1e-6 * feature(n, BK_SCORER_POPULAR, j);
+    return scored;
+}
+
+static void check_list(struct naive *n, const struct bk_engine *engine,
+                       const struct bk_weights *weights, const struct bk_list *list,
+                       enum bk_situation situation, int64_t now)
+{
+    const struct bk_shared *shared = &engine->shared;
+    double least = 1e300;
+    uint32_t allowed = 0;
+    bool listed[ITEMS] = {false};
+    assert_int_equal(list->situation, situation);
+    score_all(n, weights, situation, now);
+    for (uint32_t i = 0; i < list->count; i++) {
+        uint32_t j = 0;
+        while (j < n->m->items &&
+               bk_item_find(shared, bk_str_c(n->m->item[j])) != list->item[i].item)
+            j++;
+        assert_true(j < n->m->items && !listed[j]);
+        listed[j] = true;
+        if (fabs((double)list->item[i].score - n->score[j]) > n->blur[j])
+            fail_msg("%s scores %g, not %g", n->m->item[j], (double)list->item[i].score,
+                     n->score[j]);
+        if (!is_allowed(n, situation, j, now)) fail_msg("%s is not allowed", n->m->item[j]);
+        assert_true(i == 0 || list->item[i].score <= list->item[i - 1].score);
+        least = fmin(least, n->score[j] + n->blur[j]);
+    }
+    for (uint32_t j = 0; j < n->m->items; j++) {
+        if (listed[j] || !is_allowed(n, situation, j, now)) continue;
+        allowed += n->score[j] > 1e-8; /* below, a contribution may vanish in 24 bits */
+        if (n->score[j] - n->blur[j] > least)
+            fail_msg("%s scores %g and is missing", n->m->item[j], n->score[j]);
+    }
+    if (list->count < BK_LIST_MAX) assert_int_equal(allowed, 0);
+}
+
+static void check_subject(struct naive *n, const struct bk_engine *engine, struct bk_ranker *ranker,
+                          const struct bk_weights *weights, int64_t now)
+{
+    static const enum bk_situation at_rest[] = {BK_SITUATION_HOME_REST, BK_SITUATION_DISCOVER,
+                                                BK_SITUATION_CART,      BK_SITUATION_CHECKOUT,
+                                                BK_SITUATION_PRODUCT,   BK_SITUATION_EMAIL};
+    const struct bk_shard *shard = engine->shards[0];
+    uint32_t subject = n->sub ? bk_subject_find(shard, bk_str_c(n->sub->id)) : 0;
+    n->live =
+        n->sub && n->sub->session.sights && now - n->sub->time_ms <= n->m->params.session_gap_ms;
+    for (enum bk_context context = 0; context < BK_CONTEXT_COUNT; context++) {
+        struct bk_list list;
+        n->prefix_count = n->for_item = 0;
+        if (n->sub && context == BK_CONTEXT_PRODUCT) n->for_item = n->sub->last_item;
+        if (n->for_item) prefix_add(n, n->for_item - 1, 1, 0);
+        bool cart = context == BK_CONTEXT_CART || context == BK_CONTEXT_CHECKOUT;
+        if (n->sub && cart) prefix_of_cart(n);
+        if (n->sub && !cart && context != BK_CONTEXT_PRODUCT) prefix_of_session(n);
+        bk_rank(ranker, shard, subject, context, now, BK_LIST_MAX, &list);
+        bool live_home = context == BK_CONTEXT_HOME && n->live;
+        check_list(n, engine, weights, &list, live_home ? BK_SITUATION_HOME_LIVE : at_rest[context],
+                   now);
+    }
+}
+
+static void lists_follow_the_formulas(const char *what, uint64_t seed,
+                                      const struct bk_weights *weights)
+{
+    struct chance chance = chance_seed(what, seed);
+    struct bk_state_params params = told_params();
+    struct told_shape shape = told_shape();
+    shape.items = 90;
+    shape.withdraw_one_in = 0;
+    struct told *stream = told_stream(&chance, &shape, EVENTS);
+    struct model *model = model_create(&params);
+    struct bk_engine engine;
+    told_engine(&engine, &params);
+    struct bk_ranker *ranker = bk_ranker_create(&engine, weights);
+    assert_non_null(ranker);
+    for (int i = 0; i < EVENTS; i++) {
+        told_apply(&engine, &stream[i]);
+        model_apply(model, &stream[i]);
+        if (i % 250 != 249) continue;
+        int64_t now = stream[i].place.record_ms;
+        struct naive *n = naive_create(model, now);
+        for (int s = -1; s < MODEL_SUBJECTS; s++) {
+            if (s >= 0 && !model->subject[s]) continue;
+            n->sub = s >= 0 ? model->subject[s] : NULL;
+            check_subject(n, &engine, ranker, weights, now);
+        }
+        free(n);
+    }
+    bk_ranker_destroy(&ranker);
+    model_destroy(&model);
+    bk_engine_deinit(&engine);
+    told_stream_free(stream, EVENTS);
+}
+
+static void with_the_default_weights_lists_follow_the_formulas(void **state)
+{
+    (void)state;
+    struct bk_weights weights;
+    bk_weights_default(&weights);
+    lists_follow_the_formulas("default weights", 501, &weights);
+}
+
+static void with_random_weights_lists_follow_the_formulas(void **state)
+{
+    (void)state;
+    struct chance chance = chance_seed("weights", 502);
+    for (int round = 0; round < 3; round++) {
+        struct bk_weights weights;
+        for (int situation = 0; situation < BK_SITUATION_COUNT; situation++)
+            for (int scorer = 0; scorer < BK_SCORER_COUNT; scorer++)
+                weights.weight[situation][scorer] =
+                    chance_one_in(&chance, 3) ? 0.0f : (float)chance_below(&chance, 1000) / 500.0f;
+        lists_follow_the_formulas("random weights", 503 + (uint64_t)round, &weights);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(with_the_default_weights_lists_follow_the_formulas),
+        cmocka_unit_test(with_random_weights_lists_follow_the_formulas),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
