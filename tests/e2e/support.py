@@ -131,6 +131,30 @@ class RedisServer:
         self.process.wait()
 
 
+class Load:
+    """load.py as a process: `sending()` once it sends, `done()` for its account."""
+
+    def __init__(self, story, shop, *options):
+        command = [sys.executable, str(Path(__file__).with_name("load.py")), shop.brokers, shop.topic, *map(str, options)]
+        self.shop = shop
+        self.process = story.spawn(command, stdout=subprocess.PIPE, text=True)
+
+    def sending(self):
+        if self.process.stdout.readline().strip() != "ready":
+            raise RuntimeError("the load did not start")
+        return self
+
+    def stop(self):
+        self.process.terminate()
+        return self.done()
+
+    def done(self):
+        account = json.loads(self.process.stdout.readline())
+        self.process.wait(10)
+        self.shop.acknowledged += account["acknowledged"]
+        return account
+
+
 class Answer(Exception):
     """The control socket said no: (code, reason)."""
 

@@ -20,7 +20,7 @@ HOSTILE = 100000
 GOOD = 4000
 SHOPPERS = 50
 WAVES = 10
-RSS_GROWTH_MAX = 16 << 20
+RSS_GROWTH_MAX = 8 << 20
 NOBODY = b"nobody's key"
 
 # A producer of our schema's family who also sends what takes no bytes and what never ends: known to the run by decode.schemas_dir.
@@ -126,7 +126,8 @@ def story_of(story):
     (schemas / "Wide.avsc").write_text(json.dumps(WIDE))
     (schemas / "ids.tsv").write_text(f"{WIDE_ID}\tWide.avsc\n")
     shop = story.shop("hostile")
-    run = story.run(shop, decode__schemas_dir=schemas)
+    # A small ring of known event ids: filling the usual one touches memory that was set aside for it, and that is not what is asked here.
+    run = story.run(shop, decode__schemas_dir=schemas, state__dedup_events=4096)
     if not run.alive():
         return story.check(False, "it starts with a producer's own schema beside ours")
 

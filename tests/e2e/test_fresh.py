@@ -1,0 +1,187 @@
+#!/usr/bin/env python3
+"""How old an event is when a storefront can read a list that knows it, measured from outside: 5,000 events a second of 20,000 shoppers.
+
+METHOD. The run announces refreshed keys (lists.updates_channel). An observer who is no part of the run subscribes, and on each announcement of
+a home list reads the list back from Redis and looks at its as_of; every event of the load refreshes the home list. An event's age is the
+time at which the first list that knows it had been read, minus the broker's time of the event (LogAppendTime, one clock, one machine).
+RESOLUTION. 1 ms, the broker's. The announcement, the way back and the observer's own queue count as age: what is said is an upper bound.
+Announcements may be lost by design; an event whose list was never announced is found by the reading at the end and must not be left out.
+"""
+# time limit: 240 s
+import collections
+import re
+import select
+import socket
+import sys
+import threading
+import time
+
+from load import RECEIPT_SUBJECT
+from support import FULL, Load, Story, json, key, percentile, server_of
+
+RATE = 5000
+SECONDS = 60 if FULL else 15
+SUBJECTS = 20000
+AGE_P99_MS_MAX = 50
+AROUND_RECEIPT_MS = 500
+HEAD_BYTES = 600  # as_of stands before the items
+AS_OF = re.compile(rb'"subject":"([^"]*)".*?"as_of":\{"partition":(\d+),"offset":(\d+)\}')
+UNPRINTED = re.compile(rb"%([0-9A-F]{2})")
+
+
+class Observer(threading.Thread):
+    """Subscribes, reads back, remembers (when, subject, offset)."""
+
+    def __init__(self, run):
+        super().__init__(daemon=True)
+        self.prefix = run.prefix.encode()
+        self.server = server_of(run.url)
+        self.seen = []
+        self.lost = None
+        self.ending = False
+        self.subscription = socket.create_connection(self.server)
+        self.subscription.sendall(b"SUBSCRIBE %s:updates\r\n" % self.prefix)
+        self.subscription.recv(4096)
+        self.reader = socket.create_connection(self.server)
+        self.reader.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+    def run(self):
+        home = re.compile(rb"(%s:rec:\{[^\r]*\}:home)\r\n" % re.escape(self.prefix))
+        rest = b""
+        try:
+            while not self.ending:
+                if not select.select([self.subscription], [], [], 0.1)[0]:
+                    continue
+                chunk = self.subscription.recv(1 << 20)
+                if not chunk:
+                    raise OSError("the subscription ended")
+                rest += chunk
+                end = rest.rfind(b"\n") + 1
+                names = set(home.findall(rest[:end]))
+                rest = rest[end:]
+                if names:
+                    self.read_back(names)
+        except OSError as error:
+            self.lost = error
+
+    def read_back(self, names):
+        self.reader.sendall(b"".join(b"*4\r\n$8\r\nGETRANGE\r\n$%d\r\n%s\r\n$1\r\n0\r\n$3\r\n%d\r\n" % (len(name), name, HEAD_BYTES - 1)
+                                     for name in names))
+        answer = b""
+        answers = 0
+        while answers < len(names):
+            chunk = self.reader.recv(1 << 20)
+            if not chunk:
+                raise OSError("the reader's connection ended")
+            answer += chunk
+            answers = len(split_bulks(answer)[0])
+        now_ms = time.time() * 1000
+        for head in split_bulks(answer)[0]:
+            if match := AS_OF.search(head):
+                self.seen.append((now_ms, match[1].decode(), int(match[3])))
+
+
+def split_bulks(answer):
+    """The whole bulk strings of an answer, and where they end."""
+    bulks, at = [], 0
+    while at < len(answer):
+        line = answer.find(b"\r\n", at)
+        if line < 0:
+            break
+        length = int(answer[at + 1:line])
+        if line + 2 + length + 2 > len(answer):
+            break
+        bulks.append(answer[line + 2:line + 2 + length])
+        at = line + 2 + length + 2
+    return bulks, at
+
+
+def read_ledger(path):
+    """{subject: [(offset, ms)] by offset}"""
+    events = collections.defaultdict(list)
+    for line in path.read_text().splitlines():
+        subject, _, offset, ms = line.split("\t")
+        events[subject].append((int(offset), int(ms)))
+    for list_of in events.values():
+        list_of.sort()
+    return events
+
+
+def ages(events, seen):
+    """[(broker's ms, age)] of every event that some reading knew, and how many none did."""
+    readings = collections.defaultdict(list)
+    for when, subject, offset in seen:
+        readings[subject].append((when, offset))
+    known, unknown = [], 0
+    for subject, list_of in events.items():
+        at, mine = 0, readings[subject]
+        for offset, ms in list_of:
+            while at < len(mine) and mine[at][1] < offset:
+                at += 1
+            if at < len(mine):
+                known.append((ms, mine[at][0] - ms))
+            else:
+                unknown += 1
+    return known, unknown
+
+
+def last_known(run, subjects):
+    """{subject: offset} as Redis has it now."""
+    client, found = run.redis(), {}
+    subjects = list(subjects)
+    for start in range(0, len(subjects), 1000):
+        some = subjects[start:start + 1000]
+        for subject, value in zip(some, client.mget([run.key(subject, "home") for subject in some])):
+            found[subject] = json.loads(value)["as_of"]["offset"] if value else None
+    return found
+
+
+def story_of(story):
+    shop = story.shop("fresh")
+    run = story.run(shop, lists__updates_channel="true")
+    Load(story, shop, "--rate", 2 * RATE, "--seconds", SUBJECTS / RATE / 2, "--subjects", SUBJECTS, "--everybody-first").sending().done()
+    story.check(run.settled(shop), f"{SUBJECTS} shoppers are known")
+    before = run.ask("status")
+
+    observer = Observer(run)
+    observer.start()
+    ledger = story.folder / "ledger"
+    load = Load(story, shop, "--rate", RATE, "--seconds", SECONDS, "--subjects", SUBJECTS, "--seed", 8, "--ledger", ledger,
+                "--receipt-at", SECONDS / 2).sending()
+    account = load.done()
+    story.check(account["failed"] == 0 and account["late_ms"] < 100,
+                f"the load kept its pace: {account['sent']} events in {account['seconds']} s, at most {account['late_ms']:.0f} ms behind")
+    story.check(run.settled(shop), "every event is read and every list published")
+    time.sleep(0.3)
+    observer.ending = True
+    observer.join()
+    story.check(observer.lost is None, f"the observer saw all of it ({len(observer.seen)} readings)")
+
+    events = read_ledger(ledger)
+    known, unknown = ages(events, observer.seen)
+    values = [age for _, age in known]
+    report = "p50 %.1f, p99 %.1f, p99.9 %.1f, max %.1f ms" % (*[percentile(values, share) for share in (.5, .99, .999)], max(values))
+    story.check(percentile(values, .99) < AGE_P99_MS_MAX and len(values) > 0.99 * account["acknowledged"],
+                f"at {RATE} events/s the age of an event by as_of, read from outside, is under {AGE_P99_MS_MAX} ms at p99 ({report}, {len(values)} events)")
+    if unknown:
+        story.note(f"{unknown} events were never announced before the end")
+    story.check(min(values) > -2, "no list knew an event before the broker did")
+
+    receipt_ms = events["c:" + RECEIPT_SUBJECT][0][1]
+    around = [age for ms, age in known if abs(ms - receipt_ms) < AROUND_RECEIPT_MS]
+    story.check(percentile(around, .99) < AGE_P99_MS_MAX,
+                f"a receipt of 1,108 lines delays no event beyond that: p99 {percentile(around, .99):.1f}, max {max(around):.1f} ms within "
+                f"{AROUND_RECEIPT_MS} ms of it ({len(around)} events)")
+
+    found = last_known(run, events)
+    behind = [subject for subject, list_of in events.items() if found[subject] != list_of[-1][0]]
+    story.check(not behind, f"at the end the as_of of each of {len(events)} shoppers is the shopper's last event ({len(behind)} are not)")
+    status = run.ask("status")
+    story.note(f"the run's own account since its start: {status['age_ms']}")
+    story.note(f"lists an event: {(status['lists_published'] - before['lists_published']) / account['sent']:.2f}")
+    story.check(run.stop() == 0, "it stops when asked")
+
+
+with Story() as story:
+    story_of(story)
+sys.exit(story.end())
