@@ -1,0 +1,225 @@
+/* test_time.c -- whose clock may end, reopen or lead what: nobody's but the log's. */
+#include "basketry/rank.h"
+#include "support/events.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#define YEAR_2099 INT64_C(4070908800000)
+
+static const struct bk_subject *subject_of(const struct bk_engine *engine, const char *customer)
+{
+    return bk_subject(engine->shards[0], told_subject(engine, 0, customer));
+}
+
+static const struct bk_session *session_of(const struct bk_engine *engine, const char *customer)
+{
+    return bk_subject_session(engine->shards[0], subject_of(engine, customer));
+}
+
+/* A shop of many, and one event more by somebody in another partition. */
+static struct bk_engine *shop_with(struct told last, int64_t *now)
+{
+    enum { EVENTS = 1500 };
+    struct chance chance = {7};
+    struct bk_state_params params = told_params();
+    struct told_shape shape = told_shape();
+    struct bk_engine *engine = calloc(1, sizeof *engine);
+    assert_non_null(engine);
+    told_engine(engine, &params);
+    shape.late_one_in = shape.ahead_one_in = 0;
+    struct told *stream = told_stream(&chance, &shape, EVENTS);
+    for (int i = 0; i < EVENTS; i++) told_apply(engine, &stream[i]);
+    *now = stream[EVENTS - 1].place.record_ms;
+    told_stream_free(stream, EVENTS);
+    last.partition = 1;
+    last.place.record_ms = *now;
+    if (last.event.event_time_ms < YEAR_2099) last.event.event_time_ms += *now;
+    told_now(engine, last);
+    return engine;
+}
+
+/* The lists of everybody in partition 0, and the popular, by ids and scores. */
+static uint64_t lists_of_the_others(const struct bk_engine *engine, int64_t now)
+{
+    struct bk_weights weights;
+    bk_weights_default(&weights);
+    struct bk_ranker *ranker = bk_ranker_create(engine, &weights);
+    struct bk_list list;
+    uint64_t mix = 0;
+    for (uint32_t s = 0; s <= bk_table_top(&engine->shards[0]->subjects); s++)
+        for (enum bk_context context = 0; context < BK_CONTEXT_COUNT; context++) {
+            if (s && !bk_subject(engine->shards[0], s)->alive) continue;
+            bk_rank(ranker, engine->shards[0], s, context, now, BK_LIST_MAX, &list);
+            for (uint32_t i = 0; i < list.count; i++) {
+                uint32_t score;
+                memcpy(&score, &list.item[i].score, sizeof score);
+                mix = bk_mix(mix ^ bk_item(&engine->shared, list.item[i].item)->id_hash ^ score);
+            }
+        }
+    bk_ranker_destroy(&ranker);
+    return mix;
+}
+
+static void an_event_dated_2099_changes_nothing_for_anyone_else(void **state)
+{
+    (void)state;
+    int64_t now;
+    struct bk_engine *honest = shop_with(tell_view("mallory", "i3", 0), &now);
+    struct bk_engine *lying = shop_with(tell_view("mallory", "i3", YEAR_2099), &now);
+    assert_true(bk_shard_digest(honest->shards[0]) == bk_shard_digest(lying->shards[0]));
+    assert_true(lists_of_the_others(honest, now) == lists_of_the_others(lying, now));
+    assert_int_equal(bk_totals(&honest->shared)->time_max_ms,
+                     bk_totals(&lying->shared)->time_max_ms);
+    assert_int_equal(bk_engine_counter(lying, BK_STATE_TIMES_CUT), 1);
+    assert_int_equal(bk_subject(lying->shards[1], told_subject(lying, 1, "mallory"))->time_ms,
+                     now + 5 * TOLD_MINUTE);
+    bk_engine_deinit(honest);
+    bk_engine_deinit(lying);
+    free(honest);
+    free(lying);
+}
+
+static void a_session_ends_after_its_gap_and_not_at_it(void **state)
+{
+    (void)state;
+    struct bk_state_params params = told_params();
+    struct bk_engine engine;
+    told_engine(&engine, &params);
+    told_now(&engine, tell_view("ada", "x", TOLD_START));
+    told_now(&engine, tell_view("ada", "y", TOLD_START + 30 * TOLD_MINUTE));
+    assert_int_equal(session_of(&engine, "ada")->count, 2);
+    told_now(&engine, tell_view("ada", "z", TOLD_START + 60 * TOLD_MINUTE + 1));
+    assert_int_equal(session_of(&engine, "ada")->count, 1);
+    assert_int_equal(bk_engine_counter(&engine, BK_STATE_SESSIONS_STARTED), 2);
+    bk_engine_deinit(&engine);
+}
+
+static struct told in_session(struct told told, const char *session)
+{
+    told.event.session = bk_str_c(session);
+    return told;
+}
+
+static void another_session_id_ends_it_and_none_does_not(void **state)
+{
+    (void)state;
+    struct bk_state_params params = told_params();
+    struct bk_engine engine;
+    told_engine(&engine, &params);
+    told_now(&engine, tell_view("ada", "x", TOLD_START)); /* no id yet: the next one names it */
+    told_now(&engine, in_session(tell_view("ada", "y", TOLD_START + 1), "s1"));
+    told_now(&engine, tell_view("ada", "z", TOLD_START + 2));
+    assert_int_equal(session_of(&engine, "ada")->count, 3);
+    told_now(&engine, in_session(tell_view("ada", "w", TOLD_START + 3), "s2"));
+    assert_int_equal(session_of(&engine, "ada")->count, 1);
+    bk_engine_deinit(&engine);
+}
+
+static void a_late_event_neither_ends_nor_reopens_nor_names_a_session(void **state)
+{
+    (void)state;
+    struct bk_state_params params = told_params();
+    struct bk_engine engine;
+    told_engine(&engine, &params);
+    told_now(&engine, in_session(tell_view("ada", "x", TOLD_START), "s1"));
+    int64_t later = TOLD_START + TOLD_HOUR;
+    told_now(&engine, tell_view("ada", "y", later));
+    told_now(&engine, in_session(tell_view("ada", "late", TOLD_START + 1), "s1"));
+    told_now(&engine, in_session(tell_view("ada", "later", TOLD_START - TOLD_DAY), "s0"));
+    const struct bk_session *session = session_of(&engine, "ada");
+    assert_int_equal(session->started_ms, later);
+    assert_int_equal(session->raw_events, 3);
+    assert_int_equal(session->key, 0);
+    assert_int_equal(subject_of(&engine, "ada")->time_ms, later);
+    assert_int_equal(bk_engine_counter(&engine, BK_STATE_EVENTS_LATE), 2);
+    told_now(&engine, in_session(tell_view("ada", "z", later + 1), "s2"));
+    assert_int_equal(session_of(&engine, "ada")->raw_events, 4); /* s2 names it */
+    bk_engine_deinit(&engine);
+}
+
+static void a_record_below_the_next_offset_is_a_duplicate(void **state)
+{
+    (void)state;
+    struct bk_state_params params = told_params();
+    struct bk_engine engine;
+    told_engine(&engine, &params);
+    struct told told = tell_view("ada", "x", TOLD_START);
+    told.place.offset = 41;
+    assert_int_equal(told_apply(&engine, &told).verdict, BK_VERDICT_OK);
+    uint64_t digest = bk_shard_digest(engine.shards[0]);
+    told.event.event_id = BK_STR("another");
+    assert_int_equal(told_apply(&engine, &told).verdict, BK_VERDICT_DUPLICATE);
+    told.place.offset = 7;
+    assert_int_equal(told_apply(&engine, &told).verdict, BK_VERDICT_DUPLICATE);
+    assert_true(bk_shard_digest(engine.shards[0]) == digest);
+    told.place.offset = 42;
+    assert_int_equal(told_apply(&engine, &told).verdict, BK_VERDICT_OK);
+    told_free(&told);
+    bk_engine_deinit(&engine);
+}
+
+static void nine_orders_later_an_order_is_new_again(void **state)
+{
+    (void)state;
+    struct bk_state_params params = told_params();
+    struct bk_engine engine;
+    told_engine(&engine, &params);
+    for (uint32_t i = 0; i < 9; i++)
+        assert_int_equal(
+            told_now(&engine, tell_purchase("ada", told_name("order-", i), "x", TOLD_START + i))
+                .verdict,
+            BK_VERDICT_OK);
+    assert_int_equal(
+        told_now(&engine, tell_purchase("ada", "order-1", "x", TOLD_START + 10)).verdict,
+        BK_VERDICT_DUPLICATE);
+    assert_int_equal(
+        told_now(&engine, tell_purchase("bob", "order-1", "x", TOLD_START + 11)).verdict,
+        BK_VERDICT_OK);
+    assert_int_equal(
+        told_now(&engine, tell_purchase("ada", "order-0", "x", TOLD_START + 12)).verdict,
+        BK_VERDICT_OK);
+    assert_int_equal(bk_shard_totals(engine.shards[0])->duplicates, 1);
+    assert_int_equal(bk_shard_totals(engine.shards[0])->applied, 11);
+    bk_engine_deinit(&engine);
+}
+
+static void while_shared_is_frozen_nothing_is_learnt(void **state)
+{
+    (void)state;
+    struct chance chance = chance_seed("frozen", 601);
+    struct bk_state_params params = told_params();
+    struct told_shape shape = told_shape();
+    struct bk_engine engine;
+    struct told *stream = told_stream(&chance, &shape, 2000);
+    told_engine(&engine, &params);
+    for (int i = 0; i < 1000; i++) told_apply(&engine, &stream[i]);
+    uint64_t lossy, digest = bk_shared_digest(&engine.shared, &lossy),
+                    own = bk_shard_digest(engine.shards[0]);
+    int64_t clock = bk_totals(&engine.shared)->time_max_ms;
+    engine.frozen = true;
+    for (int i = 1000; i < 2000; i++) told_apply(&engine, &stream[i]);
+    ((struct bk_shared_totals *)(uintptr_t)bk_totals(&engine.shared))->time_max_ms =
+        clock; /* it ticks on */
+    assert_true(bk_shared_digest(&engine.shared, &lossy) == digest);
+    assert_true(bk_shard_digest(engine.shards[0]) != own);
+    told_stream_free(stream, 2000);
+    bk_engine_deinit(&engine);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(an_event_dated_2099_changes_nothing_for_anyone_else),
+        cmocka_unit_test(a_session_ends_after_its_gap_and_not_at_it),
+        cmocka_unit_test(another_session_id_ends_it_and_none_does_not),
+        cmocka_unit_test(a_late_event_neither_ends_nor_reopens_nor_names_a_session),
+        cmocka_unit_test(a_record_below_the_next_offset_is_a_duplicate),
+        cmocka_unit_test(nine_orders_later_an_order_is_new_again),
+        cmocka_unit_test(while_shared_is_frozen_nothing_is_learnt),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
