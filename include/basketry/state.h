@@ -311,7 +311,8 @@ struct bk_subject {
     uint32_t receipts;
     uint32_t cart_order;
     uint32_t last_item;          /* item viewed last: what the product list is for                  */
-    uint32_t pad1[3];
+    uint32_t dirty_before;       /* the queue is linked both ways: who is forgotten leaves it at once */
+    uint32_t pad1[2];
     uint64_t orders[BK_ORDERS_KEPT]; /* hashes of the last order ids, a ring by receipts            */
 };
 _Static_assert(sizeof(struct bk_subject) == 192, "whole units of 16 bytes");

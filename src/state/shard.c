@@ -61,18 +61,16 @@ void bk__subject_forget_past(struct bk_shard *shard, uint32_t subject)
 static void unqueue(struct bk_shard *shard, uint32_t subject)
 {
     struct bk_shard_totals *totals = bk__shard_totals(shard);
-    uint32_t before = 0, at = totals->dirty_head;
-    while (at && at != subject) {
-        before = at;
-        at = bk_subject(shard, at)->dirty_next;
-    }
-    if (!at) return;
+    uint32_t before = bk_subject(shard, subject)->dirty_before;
     uint32_t next = bk_subject(shard, subject)->dirty_next;
     if (before)
         bk__subject(shard, before)->dirty_next = next;
     else
         totals->dirty_head = next;
-    if (totals->dirty_tail == subject) totals->dirty_tail = before;
+    if (next)
+        bk__subject(shard, next)->dirty_before = before;
+    else
+        totals->dirty_tail = before;
     totals->dirty_count--;
 }
 
@@ -89,8 +87,8 @@ void bk__subject_forget(struct bk_shard *shard, uint32_t subject)
     bk__shard_totals(shard)->subjects--;
 }
 
-/* Forget the coldest subject but `keep`; false when there is none. Those with waiting lists are
- * passed over: they are not cold. */
+/* Forget the coldest subject but `keep`; false when there is none. Whether its lists wait is not asked:
+ * that depends on the readers' side, and state is a function of the log. */
 static bool evict(struct bk_shard *shard, uint32_t keep)
 {
     uint32_t top = bk_table_top(&shard->subjects);
@@ -188,8 +186,9 @@ void bk_dirty_put(struct bk_shard *shard, uint32_t subject, uint32_t stamp, uint
     if (waiting_ms && (!sub->waiting_ms || waiting_ms < sub->waiting_ms)) sub->waiting_ms = waiting_ms;
     if (sub->queued) return;
     sub->queued = 1;
-    sub->dirty_next = 0;
     struct bk_shard_totals *totals = bk__shard_totals(shard);
+    sub->dirty_next = 0;
+    sub->dirty_before = totals->dirty_tail;
     if (totals->dirty_tail)
         bk__subject(shard, totals->dirty_tail)->dirty_next = subject;
     else
@@ -205,7 +204,10 @@ uint32_t bk_dirty_take(struct bk_shard *shard, uint32_t *contexts, int64_t *wait
     struct bk_subject *sub = bk__subject(shard, subject);
     struct bk_shard_totals *totals = bk__shard_totals(shard);
     totals->dirty_head = sub->dirty_next;
-    if (!totals->dirty_head) totals->dirty_tail = 0;
+    if (totals->dirty_head)
+        bk__subject(shard, totals->dirty_head)->dirty_before = 0;
+    else
+        totals->dirty_tail = 0;
     totals->dirty_count--;
     *contexts = sub->dirty;
     *waiting_ms = sub->waiting_ms;
