@@ -1,0 +1,184 @@
+/* test_kafka_faults.c -- the Kafka source against a mock cluster: what goes wrong at the broker. */
+#include "support/kafka_shop.h"
+
+#include "basketry/log.h"
+
+/* ---- trouble ---- */
+
+static bool is_topic_missing(const struct reader *r)
+{
+    return strcmp(status_of((struct reader *)r).state, "topic_missing") == 0;
+}
+
+static void a_missing_topic_is_a_state_and_is_tried_again(void **state)
+{
+    (void)state;
+    uv_loop_t loop;
+    struct shop shop;
+    struct reader r;
+    open_shop(&shop, 1);
+    open_topic(&shop, BK_TOPIC_PRODUCTS, 1);
+    rd_kafka_mock_topic_set_error(shop.cluster, topic_names[BK_TOPIC_PRODUCTS],
+                                  RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART);
+    uv_loop_init(&loop);
+    init_reader(&r, &loop);
+    open_reader(&r, &shop, "g", PRODUCTS, quick);
+    assert_true(run_until(&r, 8000, is_topic_missing));
+    assert_non_null(strstr(status_of(&r).detail, "products"));
+    rd_kafka_mock_topic_set_error(shop.cluster, topic_names[BK_TOPIC_PRODUCTS],
+                                  RD_KAFKA_RESP_ERR_NO_ERROR);
+    sell(&shop, BK_TOPIC_PRODUCTS, 0, 5);
+    goal = 5;
+    assert_true(run_until(&r, 8000, has_goal_total));
+    goal = 1;
+    assert_true(run_until(&r, 5000, has_goal_ends));
+    run_until(&r, 50, NULL);
+    assert_string_equal(status_of(&r).state, "assigned");
+    assert_string_equal(status_of(&r).detail, "");
+    close_reader(&r, 2000);
+    assert_int_equal(uv_loop_close(&loop), 0);
+    close_shop(&shop);
+}
+
+static void an_offset_out_of_range_starts_again_from_the_beginning_and_says_so(void **state)
+{
+    (void)state;
+    uv_loop_t loop;
+    struct shop shop;
+    struct reader r;
+    open_shop(&shop, 1);
+    open_topic(&shop, BK_TOPIC_PRODUCTS, 2);
+    sell(&shop, BK_TOPIC_PRODUCTS, 0, 50);
+    sell(&shop, BK_TOPIC_PRODUCTS, 1, 50);
+    settle(&shop);
+    uv_loop_init(&loop);
+    init_reader(&r, &loop);
+    r.seen[BK_TOPIC_PRODUCTS][1].start = 4000; /* of a log that was longer once */
+    open_reader(&r, &shop, "g", PRODUCTS, quick);
+    r.seen[BK_TOPIC_PRODUCTS][1].next = -1;
+    goal = 50;
+    assert_true(run_until(&r, 5000, has_goal_total));
+    r.seen[BK_TOPIC_PRODUCTS][1].next = 0;
+    goal = 100;
+    assert_true(run_until(&r, 5000, has_goal_total));
+    goal = 2;
+    assert_true(run_until(&r, 5000, has_goal_ends));
+    assert_int_equal(r.seen[BK_TOPIC_PRODUCTS][0].count, 50);
+    assert_int_equal(r.seen[BK_TOPIC_PRODUCTS][1].end_at, 50);
+    assert_int_equal(status_of(&r).offset_resets, 1);
+    assert_non_null(strstr(status_of(&r).detail, "offset_out_of_range: products [1]"));
+    close_reader(&r, 2000);
+    assert_int_equal(uv_loop_close(&loop), 0);
+    close_shop(&shop);
+}
+
+static void a_broker_that_goes_and_comes_back_costs_no_record(void **state)
+{
+    (void)state;
+    uv_loop_t loop;
+    struct shop shop;
+    struct reader r;
+    open_shop(&shop, 1);
+    open_topic(&shop, BK_TOPIC_EVENTS, 2);
+    sell(&shop, BK_TOPIC_EVENTS, 0, 100);
+    sell(&shop, BK_TOPIC_EVENTS, 1, 100);
+    settle(&shop);
+    uv_loop_init(&loop);
+    init_reader(&r, &loop);
+    open_reader(&r, &shop, "down-up", EVENTS, quick);
+    goal = 200;
+    assert_true(run_until(&r, 15000, has_goal_total));
+    for (int round = 0; round < 2; round++) {
+        rd_kafka_mock_broker_set_down(shop.cluster, 1);
+        sell(&shop, BK_TOPIC_EVENTS, 0, 100);
+        run_until(&r, 1500, NULL);
+        assert_string_equal(status_of(&r).state, "disconnected");
+        rd_kafka_mock_broker_set_up(shop.cluster, 1);
+        sell(&shop, BK_TOPIC_EVENTS, 1, 100);
+        goal += 200;
+        assert_true(run_until(&r, 15000, has_goal_total));
+    }
+    assert_string_equal(status_of(&r).state, "assigned");
+    assert_true(status_of(&r).errors > 0);
+    close_reader(&r, 5000);
+    assert_int_equal(uv_loop_close(&loop), 0);
+    close_shop(&shop);
+}
+
+/* ---- the group ---- */
+
+/** Not pulled (with records waiting and without) or paused for longer than max.poll.interval.ms. */
+static void a_silent_owner_stays_a_member(void **state)
+{
+    (void)state;
+    uv_loop_t loop;
+    struct shop shop;
+    struct reader r;
+    open_shop(&shop, 1);
+    open_topic(&shop, BK_TOPIC_EVENTS, 2);
+    uv_loop_init(&loop);
+    init_reader(&r, &loop);
+    open_reader(&r, &shop, "silent", EVENTS, impatient);
+    goal = 2;
+    assert_true(run_until(&r, 15000, has_goal_assigned));
+    run_until(&r, 8000, NULL); /* idle, pulled by the tick only */
+    r.lazy = true;
+    run_until(&r, 9000, NULL); /* not pulled, nothing waits     */
+    sell(&shop, BK_TOPIC_EVENTS, 0, 1000);
+    sell(&shop, BK_TOPIC_EVENTS, 1, 1000);
+    run_until(&r, 9000, NULL); /* not pulled, records wait      */
+    assert_int_equal(r.total, 0);
+    assert_string_equal(status_of(&r).state, "stalled");
+    r.lazy = false;
+    goal = 2000;
+    assert_true(run_until(&r, 5000, has_goal_total));
+    r.source->ops->pause(r.source, true);
+    r.source->ops->pause(r.source, true);
+    sell(&shop, BK_TOPIC_EVENTS, 0, 1000);
+    run_until(&r, 9000, NULL);
+    assert_string_equal(status_of(&r).state, "paused");
+    assert_int_equal(r.total, 2000);
+    r.source->ops->pause(r.source, false);
+    goal = 3000;
+    assert_true(run_until(&r, 5000, has_goal_total));
+    assert_int_equal(r.seen[BK_TOPIC_EVENTS][0].assignments, 1); /* never thrown out */
+    assert_int_equal(r.seen[BK_TOPIC_EVENTS][1].assignments, 1);
+    assert_int_equal(status_of(&r).errors, 0);
+    close_reader(&r, 5000);
+    assert_int_equal(uv_loop_close(&loop), 0);
+    close_shop(&shop);
+}
+
+static void closing_with_the_broker_down_keeps_its_deadline(void **state)
+{
+    (void)state;
+    uv_loop_t loop;
+    struct shop shop;
+    struct reader r;
+    open_shop(&shop, 1);
+    open_topic(&shop, BK_TOPIC_EVENTS, 2);
+    uv_loop_init(&loop);
+    init_reader(&r, &loop);
+    open_reader(&r, &shop, "close-down", EVENTS, quick);
+    goal = 2;
+    assert_true(run_until(&r, 15000, has_goal_assigned));
+    rd_kafka_mock_broker_set_down(shop.cluster, 1);
+    run_until(&r, 300, NULL);
+    close_reader(&r, 10000);
+    assert_int_equal(uv_loop_close(&loop), 0);
+    close_shop(&shop);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_missing_topic_is_a_state_and_is_tried_again),
+        cmocka_unit_test(an_offset_out_of_range_starts_again_from_the_beginning_and_says_so),
+        cmocka_unit_test(a_broker_that_goes_and_comes_back_costs_no_record),
+        cmocka_unit_test(a_silent_owner_stays_a_member),
+        cmocka_unit_test(closing_with_the_broker_down_keeps_its_deadline),
+    };
+    if (getenv("BK_TEST")) cmocka_set_test_filter(getenv("BK_TEST"));
+    bk_log_level = getenv("BK_LOG") ? BK_LOG_INFO : BK_LOG_OFF;
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
