@@ -425,6 +425,7 @@ void bk_dirty_put(struct bk_shard *shard, uint32_t subject, uint32_t stamp, uint
 void bk_subject_live_set(struct bk_shard *shard, uint32_t subject, uint32_t contexts);
 /** Take the next dirty item, or 0. */
 uint32_t bk_dirty_item_take(struct bk_engine *engine);
+/** Queue an item (again) whose lists must be written, whatever is thought to be out there. */
 void bk_dirty_item_put(struct bk_engine *engine, uint32_t item);
 /** Remember what was written for an item's relation (0, 1); returns false when it is the same as the last time. */
 bool bk_item_published(struct bk_engine *engine, uint32_t item, unsigned relation, uint32_t hash);

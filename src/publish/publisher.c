@@ -3,8 +3,8 @@
  * ORDER       erasures first (a right), then shoppers' lists, then items', then everybody's; housekeeping last.
  * TICKETS     what = kind << 8 | context or relation; owner = partition; handle, stamp name the subject, so that an answer for a subject
  *             that is gone finds nobody. note = timestamp of the oldest record the list was the first to know: its age is measured at the answer.
- * REFRESHER   walks the subjects at the pace that completes a round in 4/5 of lists.refresh; after Redis came back empty it runs as fast as
- *             the window allows, and the items' lists with it.
+ * REFRESHER   walks the subjects and the items at the pace that completes a round in 4/5 of lists.refresh; after Redis came back empty it
+ *             runs as fast as the window allows. An item's list is written only when its items or their order changed.
  */
 #include "basketry/publisher.h"
 
@@ -30,7 +30,9 @@ struct erasure {
 struct sweep {
     int32_t partition;
     uint32_t subject;
-    uint32_t item;       /* 0: items are not swept */
+    uint32_t item;       /* the next item's lists that Redis lost; 0: it lost none */
+    uint32_t item_last;  /* the last item that was looked at again */
+    double item_credit;  /* items that may be looked at again */
     bool fast;           /* Redis came back empty */
     bool email;
     int64_t email_due_ms;
@@ -345,7 +347,8 @@ static bool sweep_step(struct bk_publisher *pub, const struct bk_now *now)
     return false;
 }
 
-static void sweep_items(struct bk_publisher *pub)
+/* Redis came back empty: every item's lists are written again, as fast as the window allows. */
+static void sweep_lost_items(struct bk_publisher *pub)
 {
     uint32_t top = bk_table_top(&pub->engine->shared.items);
     for (int i = 0; i < SWEEP_PER_TURN && pub->sweep.item; i++) {
@@ -355,13 +358,28 @@ static void sweep_items(struct bk_publisher *pub)
     }
 }
 
+/* An item's list also moves with its partners' counts, at events that are not the item's own: each is looked at once a round. */
+static void sweep_items(struct bk_publisher *pub, double rounds, const struct bk_now *now)
+{
+    struct sweep *sweep = &pub->sweep;
+    uint32_t top = bk_table_top(&pub->engine->shared.items);
+    sweep->item_credit += rounds * (double)top;
+    if (sweep->item_credit > ITEMS_PER_TURN) sweep->item_credit = ITEMS_PER_TURN;
+    for (; sweep->item_credit >= 1 && bk_sink_room(pub->sink) > BK_RELATION_COUNT; sweep->item_credit -= 1) {
+        sweep->item_last = sweep->item_last % top + 1;
+        const struct bk_item *item = bk_item(&pub->engine->shared, sweep->item_last);
+        if (!item->published[0] && !item->published[1]) continue;
+        if (!publish_item(pub, sweep->item_last, now)) bk_dirty_item_put(pub->engine, sweep->item_last);
+    }
+}
+
 static void sweep_turn(struct bk_publisher *pub, const struct bk_now *now)
 {
     struct sweep *sweep = &pub->sweep;
-    double round_ms = (double)pub->options.refresh_ms * 0.8;
     uint64_t subjects = subjects_of(pub);
     if (!sweep->last.ms) sweep->last = now->mono;
-    sweep->credit += (double)(now->mono.ms - sweep->last.ms) * (double)subjects / round_ms;
+    double rounds = (double)(now->mono.ms - sweep->last.ms) / ((double)pub->options.refresh_ms * 0.8);
+    sweep->credit += rounds * (double)subjects;
     sweep->last = now->mono;
     if (!subjects) sweep->fast = false; /* nothing is known, so nothing is missing */
     if (sweep->fast || sweep->credit > SWEEP_PER_TURN) sweep->credit = SWEEP_PER_TURN;
@@ -374,7 +392,8 @@ static void sweep_turn(struct bk_publisher *pub, const struct bk_now *now)
         sweep_begin(pub, now);
         break;
     }
-    if (sweep->item) sweep_items(pub);
+    if (sweep->item) sweep_lost_items(pub);
+    else sweep_items(pub, rounds, now);
 }
 
 /* ---- the turn ---- */

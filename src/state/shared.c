@@ -230,11 +230,10 @@ void bk_apply_product(struct bk_engine *engine, bk_str_t key, const struct bk_ev
 
 /* ---- the queue of dirty items ---- */
 
-void bk__item_dirty(struct bk_engine *engine, uint32_t number)
+/* Not a touch: whoever publishes or refreshes by the clock must not decide what eviction spares. */
+static void queue_item(struct bk_shared *shared, uint32_t number)
 {
-    struct bk_shared *shared = &engine->shared;
     struct bk_item *item = bk__item(shared, number);
-    item->flags |= BK_ITEM_WARM;
     if (item->flags & BK_ITEM_DIRTY) return;
     item->flags |= BK_ITEM_DIRTY;
     item->dirty_next = 0;
@@ -245,6 +244,12 @@ void bk__item_dirty(struct bk_engine *engine, uint32_t number)
         totals->dirty_head = number;
     totals->dirty_tail = number;
     totals->dirty_count++;
+}
+
+void bk__item_dirty(struct bk_engine *engine, uint32_t number)
+{
+    bk__item(&engine->shared, number)->flags |= BK_ITEM_WARM;
+    queue_item(&engine->shared, number);
 }
 
 uint32_t bk_dirty_item_take(struct bk_engine *engine)
@@ -266,7 +271,7 @@ void bk_dirty_item_put(struct bk_engine *engine, uint32_t item)
 {
     struct bk_item *it = bk__item(&engine->shared, item);
     it->published[0] = it->published[1] = 0; /* what is out there is not known any more */
-    bk__item_dirty(engine, item);
+    queue_item(&engine->shared, item);
 }
 
 bool bk_item_published(struct bk_engine *engine, uint32_t item, unsigned relation, uint32_t hash)

@@ -170,14 +170,23 @@ class Run:
         self.url = settings["redis.url"]
         self.log_path = story.folder / f"{name}.log"
         self.config_path = story.folder / f"{name}.ini"
-        sections = {}
-        for setting, value in settings.items():
-            section, option = setting.split(".", 1)
-            sections.setdefault(section, []).append(f"{option} = {value}\n")
-        self.config_path.write_text("".join(f"[{section}]\n{''.join(lines)}" for section, lines in sections.items()))
+        self.write_config()
         self.arguments = arguments
         self.process = None
         self.start()
+
+    def write_config(self):
+        sections = {}
+        for setting, value in self.settings.items():
+            section, option = setting.split(".", 1)
+            sections.setdefault(section, []).append(f"{option} = {value}\n")
+        self.config_path.write_text("".join(f"[{section}]\n{''.join(lines)}" for section, lines in sections.items()))
+
+    def reload(self, **more):
+        """Change settings and have them read again: SIGHUP."""
+        self.settings.update({name.replace("__", "."): value for name, value in more.items()})
+        self.write_config()
+        self.process.send_signal(signal.SIGHUP)
 
     def start(self):
         with open(self.log_path, "ab") as log:
@@ -244,7 +253,7 @@ class Run:
         """Wait until every record of the shop's topics was read and no list waits. Two looks: what the first one's reading set off."""
         return wait_for(lambda: self.is_settled(shop.sent()) and self.is_settled(shop.sent()), seconds, 0.05)
 
-    def swept(self, seconds=20):
+    def swept(self, seconds=40):
         """Wait until the refresher went through all live lists once more, from first to last, and they are published."""
         began = self.ask("status")["sweeps"]  # one is under way, and not each takes the e-mail lists along
         return wait_for(lambda: self.ask("status")["sweeps"] >= began + 3 and self.is_settled(0), seconds, 0.05)

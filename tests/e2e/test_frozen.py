@@ -5,14 +5,13 @@
 import sys
 import time
 
-from support import FULL, Load, QUICK_SWEEPS, Story, json, wait_for
+from support import FULL, Load, Story, json, wait_for
 
 FREEZE_S = 30 if FULL else 8
 RATE = 5000
 SUBJECTS = 20000
 GROWTH_MAX = 16 << 20
 CURRENT_WITHIN_S = 15
-LINE = "frozen"
 
 
 def newest(run, subject):
@@ -116,5 +115,8 @@ with Story() as story:
     story.check(run.settled(shop), f"{SUBJECTS} shoppers are known")
     freeze(story, shop, run, server)
     lose(story, shop, run, server)
+    run.reload(lists__refresh="6s")
+    story.check(run.swept(), "told to sweep more often (SIGHUP) it does")
+    run.check_verified("afterwards verify finds Redis as the state says")
     story.check(run.stop() == 0, "it stops when asked")
 sys.exit(story.end())
