@@ -29,7 +29,7 @@ typedef uint32_t bk_ref_t;
 enum {
     BK_ARENA_UNIT = 16,
     BK_ARENA_PAGE_BITS = 12,
-    BK_ARENA_CLASSES = 92,
+    BK_ARENA_CLASSES = 124, /* up to the largest arena */
 };
 
 /** Stands at offset 0 of the range. Exact-width: it is part of the bytes on disk. */

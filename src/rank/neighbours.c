@@ -123,8 +123,8 @@ static void vote(const struct bk__view *view, const struct bk__neighbour *neighb
     uint32_t first = met > BK__NEIGHBOUR_REACH ? met - BK__NEIGHBOUR_REACH : 0;
     for (uint32_t place = first; place < posted->count && place <= met + BK__NEIGHBOUR_REACH;
          place++) {
-        float rarity =
-            1.0f + natural_log(sessions / (float)(bk_item_hot(shared, items[place])->sessions + 1));
+        float seen = (float)(bk_item_hot(shared, items[place])->sessions + 1);
+        float rarity = seen < sessions ? 1.0f + natural_log(sessions / seen) : 1.0f;
         float value =
             neighbour->similarity * near[place > met ? place - met : met - place] * rarity;
         bk__contribute(view->ranker, items[place], value, common, posted->count);
