@@ -459,6 +459,56 @@ static void the_reason_is_the_largest_part_and_tags_name_all_parts(void **state)
     shop_close(&shop);
 }
 
+/* Each place in 400 sessions, each partner in full rows: more candidates than anybody sees, and none left out. */
+static void there_is_room_for_every_candidate_there_can_be(void **state)
+{
+    (void)state;
+    struct bk_state_params params = told_params();
+    struct bk_weights weights;
+    struct bk_engine engine;
+    struct bk_list list;
+    params.pair_partners_max = 16;
+    params.history_items_max = 16;
+    params.session_gap_ms = TOLD_DAY;
+    told_engine(&engine, &params);
+    uint32_t item = 0;
+    for (uint32_t u = 0; u < 450; u++)
+        for (uint32_t i = 0; i < 40; i++) {
+            const char *seen = i == 20 ? told_name("hub", u % 20) : told_name("i", item++);
+            told_now(&engine, tell_view(told_name("u", u), seen, TOLD_START + item));
+        }
+    for (uint32_t i = 0; i < 20; i++)
+        told_now(&engine, tell_view("dora", told_name("hub", i), TOLD_START + item + i));
+    for (int situation = 0; situation < BK_SITUATION_COUNT; situation++)
+        for (int scorer = 0; scorer < BK_SCORER_COUNT; scorer++)
+            weights.weight[situation][scorer] = 1.0f;
+    struct bk_ranker *ranker = bk_ranker_create(&engine, &weights);
+    assert_non_null(ranker);
+    for (enum bk_context context = 0; context < BK_CONTEXT_COUNT; context++) {
+        bk_rank(ranker, engine.shards[0], told_subject(&engine, 0, "dora"), context,
+                TOLD_START + item, 20, &list);
+        assert_int_equal(list.count, 20);
+    }
+    bk_ranker_destroy(&ranker);
+    bk_engine_deinit(&engine);
+}
+
+static void a_ranker_fits_the_largest_state(void **state)
+{
+    (void)state;
+    struct bk_state_params params = told_params();
+    struct bk_weights weights;
+    struct bk_engine engine;
+    bk_weights_default(&weights);
+    params.bytes_max = (uint64_t)40 << 30;
+    params.items_max = 64000000;
+    told_engine(&engine, &params);
+    struct bk_ranker *ranker = bk_ranker_create(&engine, &weights);
+    assert_non_null(ranker);
+    bk_ranker_destroy(&ranker);
+    bk_engine_deinit(&engine);
+}
+
 static void every_scorer_and_situation_has_words(void **state)
 {
     (void)state;
@@ -494,6 +544,8 @@ int main(void)
         cmocka_unit_test(pairs_of_too_few_shoppers_are_left_out),
         cmocka_unit_test(home_follows_the_session_while_it_lives_and_the_history_at_rest),
         cmocka_unit_test(the_reason_is_the_largest_part_and_tags_name_all_parts),
+        cmocka_unit_test(there_is_room_for_every_candidate_there_can_be),
+        cmocka_unit_test(a_ranker_fits_the_largest_state),
         cmocka_unit_test(every_scorer_and_situation_has_words),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
