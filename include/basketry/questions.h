@@ -2,6 +2,7 @@
  *
  *   status                        how it is: intake, source, sink, lag, age, memory
  *   inspect item ID               counts and pairs of an item          inspect subject ID   everything kept about a shopper
+ *   inspect why SUBJECT ITEM [CONTEXT]     each scorer's feature, weight and evidence for that item now
  *   inspect digest                digests of shards and shared         inspect counters     all metrics
  *   verify [CURSOR]               a page of keys with the list each should hold now
  */
@@ -20,6 +21,7 @@ extern "C" {
 /** What the handlers look at; everything borrowed. `arg` of the handlers is this struct. */
 struct bk_instance {
     struct bk_engine *engine;
+    struct bk_ranker *ranker;
     struct bk_publisher *publisher;
     struct bk_source *source;
     struct bk_sink *sink;
@@ -33,7 +35,9 @@ struct bk_instance {
 extern const struct bk_control_handler bk_questions[];
 extern const size_t bk_question_count;
 
-/** The two that inspect.c answers; 0 or BK_ENOENT. */
+/** What inspect.c answers; 0 or BK_ENOENT. `context` empty: home. */
+int bk_inspect_why(const struct bk_instance *instance, bk_str_t subject, bk_str_t item, bk_str_t context,
+                   struct bk_buf *out, struct bk_reason *reason);
 int bk_inspect_item(const struct bk_instance *instance, bk_str_t id, struct bk_buf *out, struct bk_reason *reason);
 int bk_inspect_subject(const struct bk_instance *instance, bk_str_t id, struct bk_buf *out, struct bk_reason *reason);
 

@@ -98,6 +98,21 @@ void bk_ranker_set_weights(struct bk_ranker *ranker, const struct bk_weights *we
 void bk_rank(struct bk_ranker *ranker, const struct bk_shard *shard, uint32_t subject,
              enum bk_context context, int64_t now_ms, uint32_t size, struct bk_list *list);
 
+/** What one scorer says of one item. */
+struct bk_why {
+    float feature;     /* as it was gathered: a sum of counts, or its share of the feature's total  */
+    float weight;      /* of the scorer in this situation                                           */
+    float part;        /* weight * feature: the parts add up to the score                           */
+    uint32_t because;  /* the item behind the largest contribution; 0: none                         */
+    uint32_t evidence; /* observations behind it                                                    */
+};
+
+/** Explain an item's place in a subject's list: every scorer's part into `why`, by scorer. `list` is filled as by bk_rank with
+ *  BK_LIST_MAX items. Returns the hard rule that forbids the item ("in_cart", "dismissed", ...), or NULL. */
+const char *bk_rank_why(struct bk_ranker *ranker, const struct bk_shard *shard, uint32_t subject,
+                        enum bk_context context, int64_t now_ms, uint32_t item,
+                        struct bk_why why[BK_SCORER_COUNT], struct bk_list *list);
+
 /** Rank an item's own list for a pair kind (bought_together, viewed_together): cosine over the row;
  * pairs with fewer than `distinct_min` distinct shoppers are left out. */
 void bk_rank_item(struct bk_ranker *ranker, uint32_t item, enum bk_pair_kind kind, int64_t now_ms,

@@ -9,10 +9,13 @@ static const struct cli_option options[] = {
 };
 
 static const struct cli_usage inspect_usage = {
-    "inspect item ID | subject ID | digest | counters | status [--json]",
+    "inspect item ID | subject ID | why SUBJECT ITEM [CONTEXT] | digest | counters | status "
+    "[--json]",
     "Asks a running instance (control.socket) and shows what it knows:\n"
     "  item ID      name, counts, and what is bought and viewed with it\n"
     "  subject ID   session, cart and history of c:<customer> or v:<visitor>\n"
+    "  why S I [C]  each scorer's feature, weight and evidence for item I in S's list C (home) "
+    "now\n"
     "  digest       digests of the state, to compare two instances or two runs\n"
     "  counters     every metric (basketry check-config --metrics-reference explains them)\n"
     "  status       stages, connections, lag",
@@ -20,7 +23,8 @@ static const struct cli_usage inspect_usage = {
     BK_COUNTOF(options),
     "examples:\n"
     "  basketry inspect item 4011\n"
-    "  basketry inspect subject c:42 --json | jq .cart",
+    "  basketry inspect subject c:42 --json | jq .cart\n"
+    "  basketry inspect why c:42 4011 cart",
 };
 
 static const struct cli_usage status_usage = {
@@ -71,30 +75,36 @@ static int ask_and_show(const struct bk_config *cfg, const char *const *words, b
     return json ? print_text(cfg, words) : print_outline(cfg, words);
 }
 
-/* How many words of the line this question takes; 0: no such question. */
-static int words_wanted(const char *what)
+/* How many words of the line this question takes. */
+static const struct question {
+    const char *what;
+    int least, most;
+} questions[] = {{"item", 2, 2},   {"subject", 2, 2},  {"why", 3, 4},
+                 {"digest", 1, 1}, {"counters", 1, 1}, {"status", 1, 1}};
+
+enum { WORDS_MAX = 4 };
+
+static const struct question *find_question(const char *what)
 {
-    static const struct {
-        const char *what;
-        int words;
-    } questions[] = {{"item", 2}, {"subject", 2}, {"digest", 1}, {"counters", 1}, {"status", 1}};
     for (size_t i = 0; i < BK_COUNTOF(questions); i++)
-        if (strcmp(questions[i].what, what) == 0) return questions[i].words;
-    return 0;
+        if (strcmp(questions[i].what, what) == 0) return &questions[i];
+    return NULL;
 }
 
 static int inspect(const struct cli_line *line, bool json)
 {
     const char *what = line->operand_count ? line->operands[0] : "";
-    int wanted = words_wanted(what);
-    if (!wanted)
-        return bk__cli_fail(BK_EXIT_USAGE,
-                            "inspect: say item ID, subject ID, digest, counters or status");
-    if (line->operand_count < wanted)
+    const struct question *question = find_question(what);
+    if (!question)
+        return bk__cli_fail(
+            BK_EXIT_USAGE,
+            "inspect: say item ID, subject ID, why SUBJECT ITEM, digest, counters or status");
+    if (line->operand_count < question->least)
         return bk__cli_fail(BK_EXIT_USAGE, "inspect %s: the ID is missing", what);
-    if (line->operand_count > wanted)
+    if (line->operand_count > question->most)
         return bk__cli_fail(BK_EXIT_USAGE, "inspect %s: too many words", what);
-    const char *words[] = {"inspect", what, wanted == 2 ? line->operands[1] : NULL, NULL};
+    const char *words[WORDS_MAX + 2] = {"inspect"};
+    for (int i = 0; i < line->operand_count; i++) words[i + 1] = line->operands[i];
     return ask_and_show(line->cfg, words, json);
 }
 

@@ -80,10 +80,13 @@ static void turn(struct run *run)
     if (run->phase == PHASE_CLOSING || !run->ready) return;
     bool more = take_turns(run);
     if (!more) uv_idle_stop(&run->idle);
-    if (run->phase == PHASE_RUNNING && run->until_end && bk_pipeline_is_done(run->pl)) begin_drain(run, "end_reached");
+    if (run->phase == PHASE_RUNNING && run->until_end && bk_pipeline_is_done(run->pl))
+        begin_drain(run, "end_reached");
     if (run->phase != PHASE_DRAINING) return;
     bool late = uv_now(&run->loop) > run->drain_until_ms;
-    if (late) bk_log_warn("run", "drain_deadline lists_waiting=%u", bk_publisher_waiting(bk_pipeline_publisher(run->pl)));
+    if (late)
+        bk_log_warn("run", "drain_deadline lists_waiting=%u",
+                    bk_publisher_waiting(bk_pipeline_publisher(run->pl)));
     if (late || bk_pipeline_is_idle(run->pl)) begin_close(run);
 }
 
@@ -103,7 +106,8 @@ static void close_handles(struct run *run)
 {
     uv_close((uv_handle_t *)&run->tick, NULL);
     uv_close((uv_handle_t *)&run->idle, NULL);
-    for (size_t i = 0; i < BK_COUNTOF(run->signals); i++) uv_close((uv_handle_t *)&run->signals[i], NULL);
+    for (size_t i = 0; i < BK_COUNTOF(run->signals); i++)
+        uv_close((uv_handle_t *)&run->signals[i], NULL);
 }
 
 static void on_closed(void *arg)
@@ -128,9 +132,11 @@ static void reload(struct run *run)
 {
     struct bk_reason reason = {{0}};
     struct bk_config *fresh = bk_config_create();
-    if (!run->line.config_path || !fresh || bk_config_read(fresh, run->line.config_path, &reason) != BK_OK ||
+    if (!run->line.config_path || !fresh ||
+        bk_config_read(fresh, run->line.config_path, &reason) != BK_OK ||
         bk_config_read_environment(fresh, &reason) != BK_OK) {
-        bk_log_warn("run", "reload_refused reason=\"%s\"", run->line.config_path ? reason.text : "no -c FILE was given");
+        bk_log_warn("run", "reload_refused reason=\"%s\"",
+                    run->line.config_path ? reason.text : "no -c FILE was given");
     } else {
         bk_pipeline_reload(run->pl, fresh);
         bk_log_level = (enum bk_log_level)fresh->log_level;
@@ -179,9 +185,11 @@ static struct bk_source *make_source(struct run *run, struct bk_reason *reason)
         .brokers = cfg->kafka_brokers,
         .group_id = cfg->kafka_group,
         .topics = {[BK_TOPIC_EVENTS] = cfg->kafka_topic_events,
-                   [BK_TOPIC_PRODUCTS] = cfg->kafka_topic_products[0] ? cfg->kafka_topic_products : NULL,
+                   [BK_TOPIC_PRODUCTS] =
+                       cfg->kafka_topic_products[0] ? cfg->kafka_topic_products : NULL,
                    [BK_TOPIC_STOCK] = cfg->kafka_topic_stock[0] ? cfg->kafka_topic_stock : NULL,
-                   [BK_TOPIC_CUSTOMERS] = cfg->kafka_topic_customers[0] ? cfg->kafka_topic_customers : NULL},
+                   [BK_TOPIC_CUSTOMERS] =
+                       cfg->kafka_topic_customers[0] ? cfg->kafka_topic_customers : NULL},
         .properties = cfg->consumer_properties,
         .queued_kbytes_max = (uint32_t)(cfg->kafka_queued_bytes_max / 1024),
     };
@@ -196,7 +204,9 @@ static int read_password(const struct bk_config *cfg, char password[256], struct
     FILE *file = fopen(cfg->redis_password_file, "r");
     bool read = file && fgets(password, 256, file);
     if (file) fclose(file);
-    if (!read) return bk_reason_set(reason, BK_EIO, "redis.password_file: %s cannot be read", cfg->redis_password_file);
+    if (!read)
+        return bk_reason_set(reason, BK_EIO, "redis.password_file: %s cannot be read",
+                             cfg->redis_password_file);
     password[strcspn(password, "\r\n")] = '\0';
     return BK_OK;
 }
@@ -246,8 +256,10 @@ static int start(struct run *run)
     if (!sink) return bk__cli_fail(BK_EXIT_CONFIG, "%s", reason.text);
     struct bk_source *source = make_source(run, &reason);
     if (!source) return bk__cli_fail(BK_EXIT_CONFIG, "%s", reason.text);
-    if (bk_pipeline_attach(run->pl, source, sink) != BK_OK) return bk__cli_fail(BK_EXIT_BUG, "out of memory");
+    if (bk_pipeline_attach(run->pl, source, sink) != BK_OK)
+        return bk__cli_fail(BK_EXIT_BUG, "out of memory");
     run->instance = (struct bk_instance){.engine = bk_pipeline_engine(run->pl),
+                                         .ranker = bk_pipeline_ranker(run->pl),
                                          .publisher = bk_pipeline_publisher(run->pl),
                                          .source = source,
                                          .sink = sink,
@@ -257,7 +269,8 @@ static int start(struct run *run)
                                          .now = clocks_now,
                                          .intake = intake_now};
     if (cfg->control_socket[0]) {
-        run->control = bk_control_create(&run->loop, cfg->control_socket, bk_questions, bk_question_count, &run->instance, &reason);
+        run->control = bk_control_create(&run->loop, cfg->control_socket, bk_questions,
+                                         bk_question_count, &run->instance, &reason);
         if (!run->control) return bk__cli_fail(BK_EXIT_UNAVAILABLE, "%s", reason.text);
     }
     run->ready = true;
@@ -274,11 +287,14 @@ static const struct cli_option options[] = {
 static const struct cli_usage usage = {
     .synopsis = "run [-c FILE] [--until-end] [--file FILE]",
     .about = "Read events, keep state, publish lists to Redis until SIGTERM.\n"
-             "State is built from the log's beginning at every start. One instance does the work; a second one in the same\n"
-             "group takes part of the partitions, and of the shared facts each then knows its own part only.",
+             "State is built from the log's beginning at every start. One instance does the work; "
+             "a second one in the same\n"
+             "group takes part of the partitions, and of the shared facts each then knows its own "
+             "part only.",
     .options = options,
     .option_count = BK_COUNTOF(options),
-    .notes = "signals: TERM and INT drain and stop (twice: at once), HUP reads the reloadable keys again.",
+    .notes = "signals: TERM and INT drain and stop (twice: at once), HUP reads the reloadable keys "
+             "again.",
 };
 
 static int on_option(void *arg, size_t which, const char *value)
@@ -294,11 +310,13 @@ int bk_cmd_run(int argc, char **argv)
     struct run *run = calloc(1, sizeof *run);
     if (!run) return bk__cli_fail(BK_EXIT_BUG, "out of memory");
     int code = bk__cli_line_read(&run->line, &usage, argc, argv, on_option, run);
-    if (code == BK_CLI_GO_ON && run->line.operand_count) code = bk__cli_fail(BK_EXIT_USAGE, "run takes no operands");
+    if (code == BK_CLI_GO_ON && run->line.operand_count)
+        code = bk__cli_fail(BK_EXIT_USAGE, "run takes no operands");
     if (code == BK_CLI_GO_ON) {
         uv_loop_init(&run->loop);
         code = start(run);
-        if (code != BK_EXIT_OK) exit(code); /* half a start is not worth taking down piece by piece */
+        if (code != BK_EXIT_OK)
+            exit(code); /* half a start is not worth taking down piece by piece */
         uv_run(&run->loop, UV_RUN_DEFAULT);
         bk_log_info("run", "stopped");
         uv_loop_close(&run->loop);

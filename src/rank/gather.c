@@ -70,6 +70,10 @@ void bk__gather_fold(struct bk_ranker *ranker, enum bk_scorer scorer, float weig
             candidate->because = candidate->best_because;
             candidate->evidence = candidate->best_evidence;
         }
+        if (candidate->item == ranker->why_item)
+            ranker->why[scorer] =
+                (struct bk_why){(float)(scale * (double)candidate->sum), weight, part,
+                                candidate->best_because, candidate->best_evidence};
         at = candidate->next_touched;
         candidate->sum = candidate->best = 0;
     }

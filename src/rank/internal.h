@@ -42,8 +42,10 @@ struct bk_ranker {
     uint32_t stamp;
     struct bk__candidate *candidate;
     uint32_t candidates_max, count;
-    uint32_t touched;                /* head of the list */
-    uint64_t total;                  /* of the feature being gathered */
+    uint32_t touched;                   /* head of the list */
+    uint64_t total;                     /* of the feature being gathered */
+    uint32_t why_item;                  /* 0, or the item that is being explained ... */
+    struct bk_why why[BK_SCORER_COUNT]; /* ... and what was said of it */
     struct bk__place *session_place; /* by number in shared.posted                               */
     uint32_t session_places;
     uint32_t session_stamp;

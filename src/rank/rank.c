@@ -79,23 +79,24 @@ static bool was_just_bought(const struct bk__view *view, uint32_t item)
            view->now_ms - 1000ll * bought->last_s < view->ranker->engine->params.session_gap_ms;
 }
 
-static bool is_allowed(const struct bk__view *view, uint32_t item)
+/* The rule that forbids the item in this list, or NULL. */
+static const char *rule_against(const struct bk__view *view, uint32_t item)
 {
-    if (item == view->for_item) return false;
-    if (!view->sub) return true;
+    if (item == view->for_item) return "what_the_list_is_for";
+    if (!view->sub) return NULL;
     const struct bk_arena *heap = &view->shard->heap;
-    if (bk_map_find(heap, view->sub->cart, item)) return false;
+    if (bk_map_find(heap, view->sub->cart, item)) return "in_cart";
     const struct bk_mark *mark = bk_map_find(heap, view->sub->marks, item);
-    if (mark && (mark->what & BK_MARK_DISMISSED)) return false;
+    if (mark && (mark->what & BK_MARK_DISMISSED)) return "dismissed";
     switch (view->situation) {
     case BK_SITUATION_DISCOVER:
-        return !bk_map_find(heap, view->sub->history, item);
+        return bk_map_find(heap, view->sub->history, item) ? "bought_before" : NULL;
     case BK_SITUATION_CART:
     case BK_SITUATION_CHECKOUT:
     case BK_SITUATION_PRODUCT:
-        return !was_just_bought(view, item);
+        return was_just_bought(view, item) ? "just_bought" : NULL;
     default:
-        return true;
+        return NULL;
     }
 }
 
@@ -133,7 +134,7 @@ static void select_best(const struct bk__view *view, uint32_t size, struct bk_li
         const struct bk__candidate *candidate = &ranker->candidate[i];
         if (candidate->score <= 0.0f) continue;
         if (count == size && !is_before(shared, candidate, best[count - 1])) continue;
-        if (!is_allowed(view, candidate->item)) continue;
+        if (rule_against(view, candidate->item)) continue;
         uint32_t place = count < size ? count++ : count - 1;
         for (; place > 0 && is_before(shared, candidate, best[place - 1]); place--)
             best[place] = best[place - 1];
@@ -232,8 +233,8 @@ static uint32_t list_size(uint32_t size)
     return size < BK_LIST_MAX ? size : BK_LIST_MAX;
 }
 
-void bk_rank(struct bk_ranker *ranker, const struct bk_shard *shard, uint32_t subject,
-             enum bk_context context, int64_t now_ms, uint32_t size, struct bk_list *list)
+static struct bk__view view_of(struct bk_ranker *ranker, const struct bk_shard *shard,
+                               uint32_t subject, enum bk_context context, int64_t now_ms)
 {
     struct bk__view view = {.ranker = ranker,
                             .shard = shard,
@@ -247,13 +248,39 @@ void bk_rank(struct bk_ranker *ranker, const struct bk_shard *shard, uint32_t su
     }
     view.situation = situation_of(context, view.sess != NULL);
     prefix_of(&view, context);
-    bk__score(&view);
+    return view;
+}
+
+static void rank_view(const struct bk__view *view, enum bk_context context, uint32_t size,
+                      struct bk_list *list)
+{
+    bk__score(view);
     *list = (struct bk_list){
-        .context = context, .situation = view.situation, .for_item = view.for_item};
-    select_best(&view, list_size(size), list);
+        .context = context, .situation = view->situation, .for_item = view->for_item};
+    select_best(view, list_size(size), list);
     if (list->count == list_size(size)) return;
-    bk__score_fill(&view); /* too little is known: the popular take the places that are left */
-    select_best(&view, list_size(size), list);
+    bk__score_fill(view); /* too little is known: the popular take the places that are left */
+    select_best(view, list_size(size), list);
+}
+
+void bk_rank(struct bk_ranker *ranker, const struct bk_shard *shard, uint32_t subject,
+             enum bk_context context, int64_t now_ms, uint32_t size, struct bk_list *list)
+{
+    struct bk__view view = view_of(ranker, shard, subject, context, now_ms);
+    rank_view(&view, context, size, list);
+}
+
+const char *bk_rank_why(struct bk_ranker *ranker, const struct bk_shard *shard, uint32_t subject,
+                        enum bk_context context, int64_t now_ms, uint32_t item,
+                        struct bk_why why[BK_SCORER_COUNT], struct bk_list *list)
+{
+    struct bk__view view = view_of(ranker, shard, subject, context, now_ms);
+    memset(ranker->why, 0, sizeof ranker->why);
+    ranker->why_item = item;
+    rank_view(&view, context, BK_LIST_MAX, list);
+    ranker->why_item = 0;
+    memcpy(why, ranker->why, sizeof ranker->why);
+    return rule_against(&view, item);
 }
 
 void bk_rank_item(struct bk_ranker *ranker, uint32_t item, enum bk_pair_kind kind, int64_t now_ms,

@@ -35,19 +35,22 @@ static int put_row(struct bk_buf *out, const struct bk_shared *shared, bk_ref_t 
     for (uint32_t i = 0; i < n; i++) {
         bk_buf_cstr(out, i ? ",{\"id\":" : "{\"id\":");
         bk_buf_json(out, shown[i].id);
-        bk_buf_printf(out, ",\"total\":%u,\"now\":%u,\"before\":%u,\"distinct_min\":%d}", shown[i].pair.total, shown[i].pair.now,
-                      shown[i].pair.before, __builtin_popcount(shown[i].pair.who));
+        bk_buf_printf(out, ",\"total\":%u,\"now\":%u,\"before\":%u,\"distinct_min\":%d}",
+                      shown[i].pair.total, shown[i].pair.now, shown[i].pair.before,
+                      __builtin_popcount(shown[i].pair.who));
     }
     bk_buf_cstr(out, "]}");
     free(shown);
     return BK_OK;
 }
 
-int bk_inspect_item(const struct bk_instance *instance, bk_str_t id, struct bk_buf *out, struct bk_reason *reason)
+int bk_inspect_item(const struct bk_instance *instance, bk_str_t id, struct bk_buf *out,
+                    struct bk_reason *reason)
 {
     const struct bk_shared *shared = &instance->engine->shared;
     uint32_t number = bk_item_find(shared, id);
-    if (!number) return bk_reason_set(reason, BK_ENOENT, "no item '%.*s' is known", (int)id.len, id.p);
+    if (!number)
+        return bk_reason_set(reason, BK_ENOENT, "no item '%.*s' is known", (int)id.len, id.p);
     const struct bk_item *item = bk_item(shared, number);
     const struct bk_item_hot *hot = bk_item_hot(shared, number);
     struct bk_now now = instance->now(instance->arg);
@@ -59,14 +62,21 @@ int bk_inspect_item(const struct bk_instance *instance, bk_str_t id, struct bk_b
     bk_buf_json(out, bk_item_fact(shared, number, BK_FACT_CATEGORY));
     bk_buf_cstr(out, ",\"brand\":");
     bk_buf_json(out, bk_item_fact(shared, number, BK_FACT_BRAND));
-    if (item->price_minor != BK_NULL_I64) bk_buf_printf(out, ",\"price_minor\":%lld", (long long)item->price_minor);
-    bk_buf_printf(out, ",\"receipts\":%u,\"sessions\":%u,\"points\":%u,\"popularity\":%.3f", hot->receipts, hot->sessions, hot->points,
-                  (double)bk_item_popularity(shared, number, bk_popularity_epoch(&instance->engine->params, now.stream_ms)));
-    const struct bk_postings *postings = item->postings ? bk_arena_read(&shared->heap, item->postings) : NULL;
+    if (item->price_minor != BK_NULL_I64)
+        bk_buf_printf(out, ",\"price_minor\":%lld", (long long)item->price_minor);
+    bk_buf_printf(
+        out, ",\"receipts\":%u,\"sessions\":%u,\"points\":%u,\"popularity\":%.3f", hot->receipts,
+        hot->sessions, hot->points,
+        (double)bk_item_popularity(shared, number,
+                                   bk_popularity_epoch(&instance->engine->params, now.stream_ms)));
+    const struct bk_postings *postings =
+        item->postings ? bk_arena_read(&shared->heap, item->postings) : NULL;
     bk_buf_printf(out, ",\"postings\":%u,\"pairs\":{", postings ? postings->count : 0);
     for (int kind = 0; kind < BK_PAIR_KIND_COUNT; kind++) {
-        bk_buf_printf(out, "%s\"%s\":", kind ? "," : "", bk_pair_kind_label((enum bk_pair_kind)kind));
-        if (put_row(out, shared, item->rows[kind]) != BK_OK) return bk_reason_set(reason, BK_ENOMEM, "no memory to sort the pairs");
+        bk_buf_printf(out, "%s\"%s\":", kind ? "," : "",
+                      bk_pair_kind_label((enum bk_pair_kind)kind));
+        if (put_row(out, shared, item->rows[kind]) != BK_OK)
+            return bk_reason_set(reason, BK_ENOMEM, "no memory to sort the pairs");
     }
     bk_buf_cstr(out, "}}");
     return BK_OK;
@@ -74,7 +84,8 @@ int bk_inspect_item(const struct bk_instance *instance, bk_str_t id, struct bk_b
 
 /* ---- subject ---- */
 
-static const struct bk_shard *find_subject(const struct bk_engine *engine, bk_str_t id, uint32_t *subject)
+static const struct bk_shard *find_subject(const struct bk_engine *engine, bk_str_t id,
+                                           uint32_t *subject)
 {
     for (int32_t partition = 0; partition < engine->shard_top; partition++) {
         if (!engine->shards[partition]) continue;
@@ -84,24 +95,28 @@ static const struct bk_shard *find_subject(const struct bk_engine *engine, bk_st
     return NULL;
 }
 
-static void put_item_id(struct bk_buf *out, const struct bk_shared *shared, uint32_t item, const char *before)
+static void put_item_id(struct bk_buf *out, const struct bk_shared *shared, uint32_t item,
+                        const char *before)
 {
     bk_buf_cstr(out, before);
     bk_buf_cstr(out, "{\"id\":");
     bk_buf_json(out, bk_item_id(shared, item));
 }
 
-static void put_session(struct bk_buf *out, const struct bk_shared *shared, const struct bk_session *sess)
+static void put_session(struct bk_buf *out, const struct bk_shared *shared,
+                        const struct bk_session *sess)
 {
     if (!sess) {
         bk_buf_cstr(out, "null");
         return;
     }
-    bk_buf_printf(out, "{\"started_ms\":%lld,\"events\":%u,\"seen\":[", (long long)sess->started_ms, sess->events);
+    bk_buf_printf(out, "{\"started_ms\":%lld,\"events\":%u,\"seen\":[", (long long)sess->started_ms,
+                  sess->events);
     for (uint32_t i = sess->count; i-- > 0;) { /* newest first */
         const struct bk_seen *seen = &sess->seen[i];
         put_item_id(out, shared, seen->item, i + 1 == sess->count ? "" : ",");
-        bk_buf_printf(out, ",\"back\":%u,\"weight\":%.2f}", sess->events - seen->at, seen->weight / 4.0);
+        bk_buf_printf(out, ",\"back\":%u,\"weight\":%.2f}", sess->events - seen->at,
+                      seen->weight / 4.0);
     }
     bk_buf_cstr(out, "]}");
 }
@@ -118,26 +133,33 @@ static void put_cart(struct bk_buf *out, const struct bk_shard *shard, const str
     bk_buf_char(out, ']');
 }
 
-static void put_history(struct bk_buf *out, const struct bk_shard *shard, const struct bk_subject *sub)
+static void put_history(struct bk_buf *out, const struct bk_shard *shard,
+                        const struct bk_subject *sub)
 {
     const struct bk_bought *bought;
     const char *comma = "";
     bk_buf_char(out, '[');
-    for (uint32_t at = 0; (bought = bk_map_next(&shard->heap, sub->history, &at)) != NULL; comma = ",") {
+    for (uint32_t at = 0; (bought = bk_map_next(&shard->heap, sub->history, &at)) != NULL;
+         comma = ",") {
         put_item_id(out, &shard->engine->shared, bought->item, comma);
-        bk_buf_printf(out, ",\"receipts\":%u,\"quantity\":%u,\"weight\":%.4f,\"last_receipt\":%u,\"first_s\":%u,\"last_s\":%u}", bought->count,
-                      bought->quantity, bought->weight_q16 / 65536.0, bought->receipt, bought->first_s, bought->last_s);
+        bk_buf_printf(out,
+                      ",\"receipts\":%u,\"quantity\":%u,\"weight\":%.4f,\"last_receipt\":%u,"
+                      "\"first_s\":%u,\"last_s\":%u}",
+                      bought->count, bought->quantity, bought->weight_q16 / 65536.0,
+                      bought->receipt, bought->first_s, bought->last_s);
     }
     bk_buf_char(out, ']');
 }
 
-static void put_marks(struct bk_buf *out, const struct bk_shard *shard, const struct bk_subject *sub)
+static void put_marks(struct bk_buf *out, const struct bk_shard *shard,
+                      const struct bk_subject *sub)
 {
     static const char *const words[] = {"dismissed", "wished", "rated_low", "rated_high"};
     const struct bk_mark *mark;
     const char *comma = "";
     bk_buf_char(out, '[');
-    for (uint32_t at = 0; (mark = bk_map_next(&shard->heap, sub->marks, &at)) != NULL; comma = ",") {
+    for (uint32_t at = 0; (mark = bk_map_next(&shard->heap, sub->marks, &at)) != NULL;
+         comma = ",") {
         put_item_id(out, &shard->engine->shared, mark->item, comma);
         for (size_t i = 0; i < BK_COUNTOF(words); i++)
             if (mark->what >> i & 1) bk_buf_printf(out, ",\"%s\":true", words[i]);
@@ -158,18 +180,25 @@ static void put_live(struct bk_buf *out, const struct bk_subject *sub)
     bk_buf_char(out, ']');
 }
 
-int bk_inspect_subject(const struct bk_instance *instance, bk_str_t id, struct bk_buf *out, struct bk_reason *reason)
+int bk_inspect_subject(const struct bk_instance *instance, bk_str_t id, struct bk_buf *out,
+                       struct bk_reason *reason)
 {
     static const char *const consents[] = {"unknown", "none", "session", "personal"};
     uint32_t number = 0;
     const struct bk_shard *shard = find_subject(instance->engine, id, &number);
-    if (!shard) return bk_reason_set(reason, BK_ENOENT, "no subject '%.*s' is known (c:<customer> or v:<visitor>)", (int)id.len, id.p);
+    if (!shard)
+        return bk_reason_set(reason, BK_ENOENT,
+                             "no subject '%.*s' is known (c:<customer> or v:<visitor>)",
+                             (int)id.len, id.p);
     const struct bk_subject *sub = bk_subject(shard, number);
     bk_buf_cstr(out, "{\"id\":");
     bk_buf_json(out, id);
-    bk_buf_printf(out, ",\"consent\":\"%s\",\"as_of\":{\"partition\":%d,\"offset\":%lld},\"since_ms\":%lld,\"time_ms\":%lld,"
+    bk_buf_printf(out,
+                  ",\"consent\":\"%s\",\"as_of\":{\"partition\":%d,\"offset\":%lld},\"since_ms\":%"
+                  "lld,\"time_ms\":%lld,"
                   "\"record_ms\":%lld,\"receipts\":%u",
-                  consents[sub->consent], shard->partition, (long long)sub->offset, (long long)sub->since_ms, (long long)sub->time_ms, (long long)sub->record_ms,
+                  consents[sub->consent], shard->partition, (long long)sub->offset,
+                  (long long)sub->since_ms, (long long)sub->time_ms, (long long)sub->record_ms,
                   sub->receipts);
     bk_buf_cstr(out, ",\"live_lists\":");
     put_live(out, sub);
@@ -182,5 +211,68 @@ int bk_inspect_subject(const struct bk_instance *instance, bk_str_t id, struct b
     bk_buf_cstr(out, ",\"marks\":");
     put_marks(out, shard, sub);
     bk_buf_char(out, '}');
+    return BK_OK;
+}
+
+/* ---- why ---- */
+
+static void put_part(struct bk_buf *out, const struct bk_shared *shared, enum bk_scorer scorer,
+                     const struct bk_why *why)
+{
+    bk_buf_printf(out,
+                  "{\"scorer\":\"%s\",\"feature\":%.6f,\"weight\":%.4f,\"part\":%.6f,\"evidence\":%"
+                  "u,\"because\":",
+                  bk_scorer_name(scorer), (double)why->feature, (double)why->weight,
+                  (double)why->part, why->evidence);
+    if (why->because)
+        bk_buf_json(out, bk_item_id(shared, why->because));
+    else
+        bk_buf_cstr(out, "null");
+    bk_buf_char(out, '}');
+}
+
+int bk_inspect_why(const struct bk_instance *instance, bk_str_t subject, bk_str_t item_id,
+                   bk_str_t context_word, struct bk_buf *out, struct bk_reason *reason)
+{
+    const struct bk_shared *shared = &instance->engine->shared;
+    uint32_t number = 0, item = bk_item_find(shared, item_id), place = 0;
+    const struct bk_shard *shard = find_subject(instance->engine, subject, &number);
+    enum bk_context context = bk_context_parse(context_word);
+    if (!shard)
+        return bk_reason_set(reason, BK_ENOENT,
+                             "no subject '%.*s' is known (c:<customer> or v:<visitor>)",
+                             (int)subject.len, subject.p);
+    if (!item)
+        return bk_reason_set(reason, BK_ENOENT, "no item '%.*s' is known", (int)item_id.len,
+                             item_id.p);
+    if (context == BK_CONTEXT_COUNT)
+        return bk_reason_set(reason, BK_EINVAL, "no context '%.*s'", (int)context_word.len,
+                             context_word.p);
+    struct bk_why why[BK_SCORER_COUNT];
+    struct bk_list list;
+    const char *rule = bk_rank_why(instance->ranker, shard, number, context,
+                                   instance->now(instance->arg).stream_ms, item, why, &list);
+    while (place < list.count && list.item[place].item != item) place++;
+    bk_buf_cstr(out, "{\"subject\":");
+    bk_buf_json(out, subject);
+    bk_buf_cstr(out, ",\"item\":");
+    bk_buf_json(out, item_id);
+    bk_buf_printf(out, ",\"context\":\"%s\",\"algorithm\":\"%s\"", bk_context_word(context),
+                  bk_situation_name(list.situation));
+    if (rule) bk_buf_printf(out, ",\"forbidden\":\"%s\"", rule);
+    if (place < list.count)
+        bk_buf_printf(out, ",\"place\":%u,\"score\":%.6f", place + 1,
+                      (double)list.item[place].score);
+    else
+        bk_buf_cstr(out, ",\"place\":null");
+    bk_buf_cstr(out, ",\"scorers\":[");
+    const char *comma = "";
+    for (enum bk_scorer scorer = 0; scorer < BK_SCORER_COUNT; scorer++) {
+        if (why[scorer].weight <= 0.0f) continue;
+        bk_buf_cstr(out, comma);
+        put_part(out, shared, scorer, &why[scorer]);
+        comma = ",";
+    }
+    bk_buf_cstr(out, "]}");
     return BK_OK;
 }

@@ -26,8 +26,10 @@ static void put_source(struct bk_buf *out, struct bk_source *source)
     put_text(out, "state", status.state);
     bk_buf_char(out, ',');
     put_text(out, "detail", status.detail);
-    bk_buf_printf(out, ",\"partitions\":%u,\"lag_records\":%lld,\"errors\":%llu,\"offset_resets\":%llu}", status.assigned,
-                  (long long)status.lag_records, (unsigned long long)status.errors, (unsigned long long)status.offset_resets);
+    bk_buf_printf(out,
+                  ",\"partitions\":%u,\"lag_records\":%lld,\"errors\":%llu,\"offset_resets\":%llu}",
+                  status.assigned, (long long)status.lag_records, (unsigned long long)status.errors,
+                  (unsigned long long)status.offset_resets);
 }
 
 static void put_sink(struct bk_buf *out, struct bk_sink *sink)
@@ -38,17 +40,20 @@ static void put_sink(struct bk_buf *out, struct bk_sink *sink)
     put_text(out, "state", status.state);
     bk_buf_char(out, ',');
     put_text(out, "detail", status.detail);
-    bk_buf_printf(out, ",\"inflight\":%u,\"inflight_bytes\":%llu,\"oldest_ms\":%lld,\"reconnects\":%llu}", status.inflight,
-                  (unsigned long long)status.inflight_bytes, (long long)status.oldest_ms, (unsigned long long)status.reconnects);
+    bk_buf_printf(
+        out, ",\"inflight\":%u,\"inflight_bytes\":%llu,\"oldest_ms\":%lld,\"reconnects\":%llu}",
+        status.inflight, (unsigned long long)status.inflight_bytes, (long long)status.oldest_ms,
+        (unsigned long long)status.reconnects);
 }
 
 static void put_age(struct bk_buf *out, const struct bk_metrics *metrics)
 {
     const struct bk_histogram *age = &metrics->histogram[BK_HISTOGRAM_EVENT_TO_PUBLISH];
-    bk_buf_printf(out, ",\"age_ms\":{\"count\":%llu,\"p50\":%.3f,\"p99\":%.3f,\"p999\":%.3f,\"max\":%.3f}",
-                  (unsigned long long)age->count, (double)bk_histogram_quantile_us(age, 0.5) / 1000.0,
-                  (double)bk_histogram_quantile_us(age, 0.99) / 1000.0, (double)bk_histogram_quantile_us(age, 0.999) / 1000.0,
-                  (double)age->max_us / 1000.0);
+    bk_buf_printf(
+        out, ",\"age_ms\":{\"count\":%llu,\"p50\":%.3f,\"p99\":%.3f,\"p999\":%.3f,\"max\":%.3f}",
+        (unsigned long long)age->count, (double)bk_histogram_quantile_us(age, 0.5) / 1000.0,
+        (double)bk_histogram_quantile_us(age, 0.99) / 1000.0,
+        (double)bk_histogram_quantile_us(age, 0.999) / 1000.0, (double)age->max_us / 1000.0);
 }
 
 static uint64_t sum_of(const struct bk_metrics *metrics, uint32_t first, uint32_t count)
@@ -58,7 +63,8 @@ static uint64_t sum_of(const struct bk_metrics *metrics, uint32_t first, uint32_
     return sum;
 }
 
-static int answer_status(void *arg, int words, const bk_str_t *word, struct bk_buf *out, struct bk_reason *reason)
+static int answer_status(void *arg, int words, const bk_str_t *word, struct bk_buf *out,
+                         struct bk_reason *reason)
 {
     (void)words, (void)word, (void)reason;
     const struct bk_instance *instance = arg;
@@ -70,15 +76,21 @@ static int answer_status(void *arg, int words, const bk_str_t *word, struct bk_b
     bk_buf_printf(out, ",\"uptime_ms\":%llu", (unsigned long long)m->v[BK_METRIC_UPTIME]);
     put_source(out, instance->source);
     put_sink(out, instance->sink);
-    bk_buf_printf(out, ",\"records\":%llu,\"applied\":%llu,\"lists_published\":%llu,\"lists_waiting\":%u,\"sweeps\":%llu",
+    bk_buf_printf(out,
+                  ",\"records\":%llu,\"applied\":%llu,\"lists_published\":%llu,\"lists_waiting\":%"
+                  "u,\"sweeps\":%llu",
                   (unsigned long long)sum_of(m, BK_METRIC_RECORDS, BK_VERDICT_COUNT),
                   (unsigned long long)sum_of(m, BK_METRIC_EVENTS_APPLIED, BK_EVENT_KIND_COUNT),
                   (unsigned long long)sum_of(m, BK_METRIC_LISTS_PUBLISHED, BK_CONTEXT_COUNT),
-                  bk_publisher_waiting(instance->publisher), (unsigned long long)bk_publisher_sweeps(instance->publisher));
+                  bk_publisher_waiting(instance->publisher),
+                  (unsigned long long)bk_publisher_sweeps(instance->publisher));
     put_age(out, m);
-    bk_buf_printf(out, ",\"state_bytes\":%llu,\"state_bytes_max\":%llu,\"subjects\":%llu,\"items\":%llu}",
-                  (unsigned long long)bk_engine_bytes(instance->engine), (unsigned long long)m->v[BK_METRIC_STATE_BYTES_MAX],
-                  (unsigned long long)m->v[BK_METRIC_STATE_SUBJECTS], (unsigned long long)m->v[BK_METRIC_STATE_ITEMS]);
+    bk_buf_printf(
+        out, ",\"state_bytes\":%llu,\"state_bytes_max\":%llu,\"subjects\":%llu,\"items\":%llu}",
+        (unsigned long long)bk_engine_bytes(instance->engine),
+        (unsigned long long)m->v[BK_METRIC_STATE_BYTES_MAX],
+        (unsigned long long)m->v[BK_METRIC_STATE_SUBJECTS],
+        (unsigned long long)m->v[BK_METRIC_STATE_ITEMS]);
     return BK_OK;
 }
 
@@ -88,32 +100,43 @@ static int answer_digest(const struct bk_instance *instance, struct bk_buf *out)
 {
     uint64_t lossy;
     uint64_t shared = bk_shared_digest(&instance->engine->shared, &lossy);
-    bk_buf_printf(out, "{\"shared\":\"%016llx\",\"lossy_rows\":%llu,\"shards\":{", (unsigned long long)shared, (unsigned long long)lossy);
+    bk_buf_printf(out, "{\"shared\":\"%016llx\",\"lossy_rows\":%llu,\"shards\":{",
+                  (unsigned long long)shared, (unsigned long long)lossy);
     const char *comma = "";
     for (int32_t partition = 0; partition < instance->engine->shard_top; partition++) {
         const struct bk_shard *shard = instance->engine->shards[partition];
         if (!shard) continue;
-        bk_buf_printf(out, "%s\"%d\":{\"digest\":\"%016llx\",\"next_offset\":%lld}", comma, partition,
-                      (unsigned long long)bk_shard_digest(shard), (long long)bk_shard_totals(shard)->next_offset);
+        bk_buf_printf(out, "%s\"%d\":{\"digest\":\"%016llx\",\"next_offset\":%lld}", comma,
+                      partition, (unsigned long long)bk_shard_digest(shard),
+                      (long long)bk_shard_totals(shard)->next_offset);
         comma = ",";
     }
     bk_buf_cstr(out, "}}");
     return BK_OK;
 }
 
-static int answer_inspect(void *arg, int words, const bk_str_t *word, struct bk_buf *out, struct bk_reason *reason)
+static int answer_inspect(void *arg, int words, const bk_str_t *word, struct bk_buf *out,
+                          struct bk_reason *reason)
 {
     const struct bk_instance *instance = arg;
     bk_str_t what = words > 1 ? word[1] : BK_STR("");
-    if (words == 3 && bk_str_eq(what, BK_STR("item"))) return bk_inspect_item(instance, word[2], out, reason);
-    if (words == 3 && bk_str_eq(what, BK_STR("subject"))) return bk_inspect_subject(instance, word[2], out, reason);
+    if (words == 3 && bk_str_eq(what, BK_STR("item")))
+        return bk_inspect_item(instance, word[2], out, reason);
+    if (words == 3 && bk_str_eq(what, BK_STR("subject")))
+        return bk_inspect_subject(instance, word[2], out, reason);
+    if ((words == 4 || words == 5) && bk_str_eq(what, BK_STR("why")))
+        return bk_inspect_why(instance, word[2], word[3], words == 5 ? word[4] : BK_STR("home"),
+                              out, reason);
     if (words == 2 && bk_str_eq(what, BK_STR("digest"))) return answer_digest(instance, out);
-    if (words == 2 && bk_str_eq(what, BK_STR("status"))) return answer_status(arg, words, word, out, reason);
+    if (words == 2 && bk_str_eq(what, BK_STR("status")))
+        return answer_status(arg, words, word, out, reason);
     if (words == 2 && bk_str_eq(what, BK_STR("counters"))) {
         bk_metrics_json(instance->metrics(instance->arg), out);
         return BK_OK;
     }
-    return bk_reason_set(reason, BK_EINVAL, "inspect wants: item ID, subject ID, digest, counters or status");
+    return bk_reason_set(reason, BK_EINVAL,
+                         "inspect wants: item ID, subject ID, why SUBJECT ITEM [CONTEXT], digest, "
+                         "counters or status");
 }
 
 /* ---- verify ---- */
@@ -129,20 +152,24 @@ static void put_key(struct bk_buf *out, const struct bk_command *command)
     bk_buf_char(out, '}');
 }
 
-static void put_subject_keys(const struct bk_instance *instance, const struct bk_shard *shard, uint32_t subject, const struct bk_now *now,
-                             struct bk_buf *out)
+static void put_subject_keys(const struct bk_instance *instance, const struct bk_shard *shard,
+                             uint32_t subject, const struct bk_now *now, struct bk_buf *out)
 {
     const struct bk_subject *sub = bk_subject(shard, subject);
     for (uint32_t context = 0; context < BK_CONTEXT_COUNT; context++) {
-        bool live = sub->live >> context & 1 && now->stream_ms - sub->time_ms < 1000ll * bk_context_expires_s((enum bk_context)context);
+        bool live =
+            sub->live >> context & 1 &&
+            now->stream_ms - sub->time_ms < 1000ll * bk_context_expires_s((enum bk_context)context);
         if (!live) continue;
-        struct bk_command command = bk_publisher_render(instance->publisher, shard, subject, (enum bk_context)context, now);
+        struct bk_command command =
+            bk_publisher_render(instance->publisher, shard, subject, (enum bk_context)context, now);
         put_key(out, &command);
     }
 }
 
 /* A page of subjects from (partition, subject) on; both are moved behind it. False: there are no more. */
-static bool put_subjects(const struct bk_instance *instance, int32_t *partition, uint32_t *subject, struct bk_buf *out)
+static bool put_subjects(const struct bk_instance *instance, int32_t *partition, uint32_t *subject,
+                         struct bk_buf *out)
 {
     struct bk_now now = instance->now(instance->arg);
     int page = 0;
@@ -170,14 +197,16 @@ static bool put_items(const struct bk_instance *instance, uint32_t *item, struct
         (*item)++;
         for (uint32_t relation = 0; relation < BK_RELATION_COUNT; relation++) {
             if (!bk_item(&instance->engine->shared, *item)->published[relation]) continue;
-            struct bk_command command = bk_publisher_render_item(instance->publisher, *item, (enum bk_relation)relation, &now);
+            struct bk_command command = bk_publisher_render_item(instance->publisher, *item,
+                                                                 (enum bk_relation)relation, &now);
             put_key(out, &command);
         }
     }
     return *item < top;
 }
 
-static int answer_verify(void *arg, int words, const bk_str_t *word, struct bk_buf *out, struct bk_reason *reason)
+static int answer_verify(void *arg, int words, const bk_str_t *word, struct bk_buf *out,
+                         struct bk_reason *reason)
 {
     const struct bk_instance *instance = arg;
     char cursor[64] = "0.0", next[64] = "";
@@ -186,26 +215,33 @@ static int answer_verify(void *arg, int words, const bk_str_t *word, struct bk_b
     uint32_t number;
     bk_buf_cstr(out, "{\"keys\":[");
     if (sscanf(cursor, "item.%u", &number) == 1) {
-        if (put_items(instance, &number, out)) snprintf(next, sizeof next, "item.%u", number);
-        else snprintf(next, sizeof next, "popular");
+        if (put_items(instance, &number, out))
+            snprintf(next, sizeof next, "item.%u", number);
+        else
+            snprintf(next, sizeof next, "popular");
     } else if (strcmp(cursor, "popular") == 0) {
         struct bk_now now = instance->now(instance->arg);
         struct bk_command command = bk_publisher_render_popular(instance->publisher, &now);
         if (bk_totals(&instance->engine->shared)->time_max_ms) put_key(out, &command);
     } else if (sscanf(cursor, "%d.%u", &partition, &number) == 2 && partition >= 0) {
-        if (put_subjects(instance, &partition, &number, out)) snprintf(next, sizeof next, "%d.%u", partition, number);
-        else snprintf(next, sizeof next, "item.0");
+        if (put_subjects(instance, &partition, &number, out))
+            snprintf(next, sizeof next, "%d.%u", partition, number);
+        else
+            snprintf(next, sizeof next, "item.0");
     } else {
         return bk_reason_set(reason, BK_EINVAL, "verify: '%s' is not a cursor", cursor);
     }
-    if (next[0]) bk_buf_printf(out, "],\"next\":\"%s\"}", next);
-    else bk_buf_cstr(out, "],\"next\":null}");
+    if (next[0])
+        bk_buf_printf(out, "],\"next\":\"%s\"}", next);
+    else
+        bk_buf_cstr(out, "],\"next\":null}");
     return BK_OK;
 }
 
 const struct bk_control_handler bk_questions[] = {
     {"status", "", "how the instance is", answer_status},
-    {"inspect", "item ID | subject ID | digest | counters | status", "look into the state", answer_inspect},
+    {"inspect", "item ID | subject ID | why SUBJECT ITEM [CONTEXT] | digest | counters | status",
+     "look into the state", answer_inspect},
     {"verify", "[CURSOR]", "a page of keys with the list each should hold", answer_verify},
 };
 const size_t bk_question_count = BK_COUNTOF(bk_questions);
