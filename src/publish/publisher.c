@@ -217,9 +217,23 @@ static void publish_subjects(struct bk_publisher *pub, const struct bk_now *now)
     }
 }
 
-static bool publish_item(struct bk_publisher *pub, uint32_t item, const struct bk_now *now)
+/* Found no room: the item waits again, and what was written of it stays known. */
+static void item_waits(struct bk_publisher *pub, uint32_t item)
+{
+    uint32_t known[BK_RELATION_COUNT];
+    memcpy(known, bk_item(&pub->engine->shared, item)->published, sizeof known);
+    bk_dirty_item_put(pub->engine, item);
+    for (uint32_t relation = 0; relation < BK_RELATION_COUNT; relation++)
+        if (known[relation]) bk_item_published(pub->engine, item, relation, known[relation]);
+}
+
+static void publish_item(struct bk_publisher *pub, uint32_t item, const struct bk_now *now)
 {
     for (uint32_t relation = 0; relation < BK_RELATION_COUNT; relation++) {
+        if (!bk_sink_room(pub->sink)) {
+            item_waits(pub, item);
+            return;
+        }
         struct bk_command command = bk_publisher_render_item(pub, item, (enum bk_relation)relation, now);
         if (!command.len) continue;
         if (!bk_item_published(pub->engine, item, relation, list_hash(pub))) {
@@ -227,9 +241,8 @@ static bool publish_item(struct bk_publisher *pub, uint32_t item, const struct b
             continue;
         }
         struct bk_ticket ticket = {.handle = item, .what = TICKET_ITEM << 8 | relation};
-        if (!submit(pub, &ticket, &command)) return false;
+        if (!submit(pub, &ticket, &command)) bk_dirty_item_put(pub->engine, item);
     }
-    return true;
 }
 
 /* The items that were dirty when the interval began, a bounded number a turn. */
@@ -239,10 +252,10 @@ static void publish_items(struct bk_publisher *pub, const struct bk_now *now)
         pub->item_batch = bk_totals(&pub->engine->shared)->dirty_count;
         pub->item_due_ms = now->mono.ms + pub->options.item_interval_ms;
     }
-    for (int i = 0; i < ITEMS_PER_TURN && pub->item_batch && bk_sink_room(pub->sink) > BK_RELATION_COUNT; i++) {
+    for (int i = 0; i < ITEMS_PER_TURN && pub->item_batch && bk_sink_room(pub->sink); i++) {
         uint32_t item = bk_dirty_item_take(pub->engine);
         pub->item_batch = item ? pub->item_batch - 1 : 0;
-        if (item && !publish_item(pub, item, now)) bk_dirty_item_put(pub->engine, item);
+        if (item) publish_item(pub, item, now);
     }
 }
 
@@ -282,6 +295,7 @@ static void publish_erasures(struct bk_publisher *pub)
         struct erasure *erasure = &pub->erasures[i];
         for (uint32_t context = 0; erasure->used && context < BK_CONTEXT_COUNT; context++) {
             if (!(erasure->contexts >> context & 1)) continue;
+            if (!bk_sink_room(pub->sink)) return;
             size_t len = bk_key_subject(prefix, bk_str(erasure->id, erasure->id_len), bk_str_c(bk_context_word((enum bk_context)context)), pub->key);
             struct bk_command command = bk_encode_unlink(bk_str(pub->key, len), pub->buffer);
             struct bk_ticket ticket = {.handle = (uint32_t)i, .what = TICKET_ERASE << 8 | context};
@@ -365,11 +379,10 @@ static void sweep_items(struct bk_publisher *pub, double rounds, const struct bk
     uint32_t top = bk_table_top(&pub->engine->shared.items);
     sweep->item_credit += rounds * (double)top;
     if (sweep->item_credit > ITEMS_PER_TURN) sweep->item_credit = ITEMS_PER_TURN;
-    for (; sweep->item_credit >= 1 && bk_sink_room(pub->sink) > BK_RELATION_COUNT; sweep->item_credit -= 1) {
+    for (; sweep->item_credit >= 1 && bk_sink_room(pub->sink); sweep->item_credit -= 1) {
         sweep->item_last = sweep->item_last % top + 1;
         const struct bk_item *item = bk_item(&pub->engine->shared, sweep->item_last);
-        if (!item->published[0] && !item->published[1]) continue;
-        if (!publish_item(pub, sweep->item_last, now)) bk_dirty_item_put(pub->engine, sweep->item_last);
+        if (item->published[0] || item->published[1]) publish_item(pub, sweep->item_last, now);
     }
 }
 
