@@ -59,7 +59,7 @@ void bk_publisher_erase(struct bk_publisher *publisher, bk_str_t subject, uint32
 
 /** Subjects' lists that wait (queued subjects). */
 uint32_t bk_publisher_waiting(const struct bk_publisher *publisher);
-/** Nothing waits and nothing is unanswered. */
+/** Nothing waits and nothing is unanswered: Redis has every list that is due, the popular one and what it lost included. */
 bool bk_publisher_is_idle(const struct bk_publisher *publisher);
 /** Sweeps of the refresher that are complete. */
 uint64_t bk_publisher_sweeps(const struct bk_publisher *publisher);

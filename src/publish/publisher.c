@@ -53,6 +53,7 @@ struct bk_publisher {
     int64_t item_due_ms;
     int64_t popular_due_ms;
     uint32_t popular_hash;
+    uint64_t popular_applied; /* events that the popular list was last ranked after */
     struct sweep sweep;
     struct erasure *erasures;
     size_t erasure_count;
@@ -259,6 +260,14 @@ static void publish_items(struct bk_publisher *pub, const struct bk_now *now)
     }
 }
 
+static uint64_t events_applied(const struct bk_publisher *pub)
+{
+    uint64_t applied = 0;
+    for (int32_t partition = 0; partition < pub->engine->shard_top; partition++)
+        if (pub->engine->shards[partition]) applied += bk_shard_totals(pub->engine->shards[partition])->applied;
+    return applied;
+}
+
 static void publish_popular(struct bk_publisher *pub, const struct bk_now *now)
 {
     if (now->mono.ms < pub->popular_due_ms || !bk_sink_room(pub->sink)) return;
@@ -266,7 +275,16 @@ static void publish_popular(struct bk_publisher *pub, const struct bk_now *now)
     struct bk_command command = bk_publisher_render_popular(pub, now);
     uint32_t hash = list_hash(pub) | 1;
     struct bk_ticket ticket = {.what = TICKET_POPULAR << 8};
-    if (hash != pub->popular_hash && submit(pub, &ticket, &command)) pub->popular_hash = hash;
+    if (hash != pub->popular_hash && !submit(pub, &ticket, &command)) return;
+    pub->popular_hash = hash;
+    pub->popular_applied = events_applied(pub);
+}
+
+/* Does the popular list that was written know every event? */
+static bool popular_is_settled(const struct bk_publisher *pub)
+{
+    if (!bk_totals(&pub->engine->shared)->time_max_ms) return true; /* an empty shop has none */
+    return pub->popular_hash && pub->popular_applied == events_applied(pub);
 }
 
 /* ---- erasures ---- */
@@ -479,8 +497,9 @@ bool bk_publisher_is_idle(const struct bk_publisher *pub)
 {
     for (size_t i = 0; i < pub->erasure_count; i++)
         if (pub->erasures[i].used) return false;
+    if (pub->sweep.fast || pub->sweep.item) return false; /* what Redis lost is not queued yet */
     return !pub->unanswered && !bk_publisher_waiting(pub) && !pub->item_batch &&
-           !bk_totals(&pub->engine->shared)->dirty_count;
+           !bk_totals(&pub->engine->shared)->dirty_count && popular_is_settled(pub);
 }
 
 uint64_t bk_publisher_sweeps(const struct bk_publisher *pub)
