@@ -53,16 +53,22 @@ static void walk_row(const struct bk__view *view, const struct walk *walk, uint3
     bk_ref_t row = bk_item(shared, from)->rows[walk->kind];
     if (!row) return;
     const struct bk_map_head *head = bk_map_head(&shared->heap, row);
-    const struct bk_pair *pair = (const struct bk_pair *)(head + 1),
-                         *end = pair + ((size_t)1 << head->slots_log2);
-    for (; pair < end; pair++) {
-        if (!pair->partner) continue;
-        if (distinct_min > 1 && (uint32_t)__builtin_popcount(pair->who) < distinct_min) continue;
-        float theirs = walk->theirs == ROOT_NONE
-                           ? 1.0f
-                           : root_of(bk_item_hot(shared, pair->partner), walk->theirs);
-        bk__contribute(view->ranker, pair->partner, ours * theirs * (float)pair->total, from,
-                       pair->total);
+    bk__contribute_row(view->ranker, (const struct bk_pair *)(head + 1),
+                       (uint32_t)1 << head->slots_log2, ours, from, distinct_min);
+}
+
+/* The partner's root is the same in every term of its sum: it is multiplied in once, here. A sum that was touched stays above 0. */
+static void divide_by_theirs(const struct bk__view *view, enum root theirs)
+{
+    struct bk_ranker *ranker = view->ranker;
+    const struct bk_shared *shared = &ranker->engine->shared;
+    if (theirs == ROOT_NONE) return;
+    ranker->total = 0;
+    for (uint32_t at = ranker->touched; at; at = ranker->candidate[at - 1].next_touched) {
+        struct bk__candidate *candidate = &ranker->candidate[at - 1];
+        float root = root_of(bk_item_hot(shared, candidate->item), theirs);
+        candidate->sum = bk_max_u64((uint64_t)((double)root * (double)candidate->sum), 1);
+        ranker->total += candidate->sum;
     }
 }
 
@@ -75,6 +81,7 @@ static void walk_prefix(const struct bk__view *view, const struct walk *walk, ui
         walk_row(view, walk, view->prefix[i],
                  faded * root_of(bk_item_hot(shared, view->prefix[i]), walk->ours), distinct_min);
     }
+    divide_by_theirs(view, walk->theirs);
 }
 
 static void gather_pairs(const struct bk__view *view, enum bk_scorer scorer)

@@ -5,11 +5,14 @@
  *   feature the sums are folded into the scores; the largest part of a score names the reason, and within it the largest single contribution
  *   names `because`.
  * LAYOUT      place[item] -> candidate, stamped, so that nothing is ever cleared; candidate[] dense in order of first contribution.
- * COST        one 8-byte look-up by item and one cache line of the candidate a contribution.
+ * COST        one 8-byte look-up by item and one cache line of the candidate a contribution; a row's empty slots cost no branch.
  */
 #include "internal.h"
 
-enum { FIXED_BITS = 24 };
+enum {
+    FIXED_BITS = 24,
+    BLOCK = 64, /* slots of a row that are looked at together */
+};
 
 /* ---- gathering ---- */
 
@@ -22,8 +25,7 @@ void bk__gather_begin(struct bk_ranker *ranker)
     }
 }
 
-/* The item's candidate, new if need be. */
-struct bk__candidate *bk__candidate_of(struct bk_ranker *ranker, uint32_t item)
+static inline struct bk__candidate *candidate_of(struct bk_ranker *ranker, uint32_t item)
 {
     struct bk__place *place = &ranker->place[item];
     if (place->stamp == ranker->stamp) return &ranker->candidate[place->candidate];
@@ -35,13 +37,16 @@ struct bk__candidate *bk__candidate_of(struct bk_ranker *ranker, uint32_t item)
     return candidate;
 }
 
-/* One contribution to the feature being gathered. */
-void bk__contribute(struct bk_ranker *ranker, uint32_t item, float value, uint32_t because,
-                    uint32_t evidence)
+struct bk__candidate *bk__candidate_of(struct bk_ranker *ranker, uint32_t item)
 {
-    uint64_t amount = (uint64_t)(value * (float)(1 << FIXED_BITS));
+    return candidate_of(ranker, item);
+}
+
+static inline void contribute(struct bk_ranker *ranker, uint32_t item, uint64_t amount,
+                              uint32_t because, uint32_t evidence)
+{
     if (!amount) return;
-    struct bk__candidate *candidate = bk__candidate_of(ranker, item);
+    struct bk__candidate *candidate = candidate_of(ranker, item);
     if (!candidate->sum) {
         candidate->next_touched = ranker->touched;
         ranker->touched = (uint32_t)(candidate - ranker->candidate) + 1;
@@ -52,6 +57,44 @@ void bk__contribute(struct bk_ranker *ranker, uint32_t item, float value, uint32
         candidate->best = amount;
         candidate->best_because = because;
         candidate->best_evidence = evidence;
+    }
+}
+
+void bk__contribute(struct bk_ranker *ranker, uint32_t item, float value, uint32_t because,
+                    uint32_t evidence)
+{
+    contribute(ranker, item, (uint64_t)(value * (float)(1 << FIXED_BITS)), because, evidence);
+}
+
+/* The numbers of the slots that count, without a branch a slot: empty ones come by chance, and a branch would guess wrong. */
+static uint32_t used_slots(const struct bk_pair *row, uint32_t slots, uint32_t distinct_min,
+                           uint8_t used[BLOCK])
+{
+    uint32_t count = 0;
+    for (uint32_t slot = 0; slot < slots; slot++) {
+        used[count] = (uint8_t)slot;
+        count += row[slot].partner != 0;
+    }
+    if (distinct_min < 2) return count;
+    uint32_t kept = 0;
+    for (uint32_t i = 0; i < count; i++)
+        if ((uint32_t)__builtin_popcount(row[used[i]].who) >= distinct_min) used[kept++] = used[i];
+    return kept;
+}
+
+void bk__contribute_row(struct bk_ranker *ranker, const struct bk_pair *row, uint32_t slots,
+                        float scale, uint32_t because, uint32_t distinct_min)
+{
+    uint8_t used[BLOCK];
+    scale *= (float)(1 << FIXED_BITS);
+    for (uint32_t at = 0; at < slots; at += BLOCK) {
+        uint32_t count =
+            used_slots(row + at, slots - at < BLOCK ? slots - at : BLOCK, distinct_min, used);
+        for (uint32_t i = 0; i < count; i++) {
+            const struct bk_pair *pair = &row[at + used[i]];
+            contribute(ranker, pair->partner, (uint64_t)(int64_t)(scale * (float)pair->total),
+                       because, pair->total);
+        }
     }
 }
 

@@ -76,6 +76,10 @@ struct bk__candidate *bk__candidate_of(struct bk_ranker *ranker, uint32_t item);
 /* One contribution (>= 0) to the feature being gathered, from `because`, seen `evidence` times. */
 void bk__contribute(struct bk_ranker *ranker, uint32_t item, float value, uint32_t because,
                     uint32_t evidence);
+/* Contributions scale * total of every pair of a row (slots of a bk_map, empty ones among them), from `because`; pairs of fewer distinct
+ * shoppers are left out. */
+void bk__contribute_row(struct bk_ranker *ranker, const struct bk_pair *row, uint32_t slots,
+                        float scale, uint32_t because, uint32_t distinct_min);
 /* Add the gathered feature to the scores and make the accumulators ready for the next. `share`: each candidate counts with its
  * share of the feature's total, so that a long row does not drown the others. */
 void bk__gather_fold(struct bk_ranker *ranker, enum bk_scorer scorer, float weight, bool share);
