@@ -2,6 +2,8 @@
  *
  *   bench_stages [EVENTS] [REPEATS]
  *
+ * CLOCK    the thread's own CPU time: a neighbour who wants the processor is not in the figures. Measured on a machine with load 4: repeats
+ *          within 2 % of each other, where the wall's clock gave a factor of 1.6.
  * METHOD   EVENTS records are encoded once. A repeat starts from an empty engine and applies them all; the second half, when
  *          tables are warm, is measured one event at a time, less what reading the clock costs. Decode is stateless: each kind's
  *          records are decoded in one go. Figures are medians over REPEATS of a repeat's mean, with the lowest and highest; the
@@ -43,7 +45,7 @@ static double clock_ns; /* what one reading costs */
 static double now_ns(void)
 {
     struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
     return (double)now.tv_sec * 1e9 + (double)now.tv_nsec;
 }
 
