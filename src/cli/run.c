@@ -4,7 +4,8 @@
  * do, and at least every TICK_MS, so that timers, sweeps and sessions go on when nothing happens.
  *
  * SHUTDOWN is a state: SIGTERM (or the end, with --until-end) closes the intake, lets what is in hand be published within DRAIN_MS, closes
- * source, sink and socket, and ends the loop when the last of them has closed. A second signal leaves at once.
+ * source, sink and socket, and ends the loop when the last of them has closed. A drain that met its deadline exits with 75: the lists are in
+ * the log, but readers do not have them. A second signal leaves at once.
  */
 #include "basketry/control.h"
 #include "basketry/log.h"
@@ -84,9 +85,11 @@ static void turn(struct run *run)
         begin_drain(run, "end_reached");
     if (run->phase != PHASE_DRAINING) return;
     bool late = uv_now(&run->loop) > run->drain_until_ms;
-    if (late)
+    if (late) {
         bk_log_warn("run", "drain_deadline lists_waiting=%u",
                     bk_publisher_waiting(bk_pipeline_publisher(run->pl)));
+        run->exit_code = BK_EXIT_TEMPORARY;
+    }
     if (late || bk_pipeline_is_idle(run->pl)) begin_close(run);
 }
 
@@ -318,7 +321,8 @@ int bk_cmd_run(int argc, char **argv)
         if (code != BK_EXIT_OK)
             exit(code); /* half a start is not worth taking down piece by piece */
         uv_run(&run->loop, UV_RUN_DEFAULT);
-        bk_log_info("run", "stopped");
+        code = run->exit_code;
+        bk_log_info("run", "stopped code=%d", code);
         uv_loop_close(&run->loop);
         bk_pipeline_destroy(&run->pl);
     }
