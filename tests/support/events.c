@@ -258,7 +258,8 @@ static void blur(struct chance *chance, const struct told_shape *shape, struct t
     else if (chance_one_in(chance, shape->ahead_one_in))
         event->event_time_ms += (int64_t)chance_below(chance, 75 * 365) * TOLD_DAY;
     uint32_t dice = chance_below(chance, 10);
-    if (dice < 4) event->session = bk_str_c(told_name("s", who * 8 + dice % 2));
+    if (dice < 4 && !shape->no_session_ids)
+        event->session = bk_str_c(told_name("s", who * 8 + dice % 2));
     if (!shape->mixed_consent || event->kind == BK_EVENT_CONSENT_CHANGED) return;
     dice = chance_below(chance, 20);
     event->consent = dice < 3   ? BK_CONSENT_UNKNOWN

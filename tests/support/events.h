@@ -71,6 +71,7 @@ struct told_shape {
         repeat_one_in; /* the same event, order or offset again; 0: never                     */
     uint32_t
         withdraw_one_in; /* erasure, or consent withdrawn; 0: never                             */
+    bool no_session_ids;
     bool mixed_consent;
 };
 /** A shape with a bit of everything. */

@@ -328,9 +328,11 @@ static void what_is_in_the_cart_or_was_dismissed_is_never_listed(void **state)
     view(&shop, "dora", "a b c d");
     told_now(&shop.engine, tell_cart("dora", BK_CART_ADD, "b", shop.now));
     told_now(&shop.engine, tell_lines(tell(BK_EVENT_ITEM_DISMISSED, "dora", shop.now), "c"));
+    told_now(&shop.engine, tell_lines(tell(BK_EVENT_WISHLIST_CHANGED, "dora", shop.now), "d"));
     for (enum bk_context context = 0; context < BK_CONTEXT_COUNT; context++) {
         ask(&shop, "dora", context);
         assert_true(is_listed(&shop, "a"));
+        assert_true(is_listed(&shop, "d") || context == BK_CONTEXT_PRODUCT); /* viewed last */
         assert_false(is_listed(&shop, "b"));
         assert_false(is_listed(&shop, "c"));
     }

@@ -267,6 +267,28 @@ static void a_row_that_was_evicted_stays_marked_as_lossy(void **state)
     bk_engine_deinit(&truth);
 }
 
+/* Second chance: who came back since the hand last came by stays. */
+static void who_comes_back_is_not_the_one_to_go(void **state)
+{
+    (void)state;
+    struct bk_state_params params = told_params();
+    struct bk_engine engine;
+    params.bytes_max = 1 << 20;
+    params.shards_max = 1;
+    told_engine(&engine, &params);
+    for (uint32_t i = 0; i < 20000; i++) {
+        if (i == 100) told_now(&engine, tell_purchase("faithful", "o", "milk", TOLD_START + i));
+        told_now(&engine, tell_view(told_name("passer-by-", i), "milk", TOLD_START + i));
+        if (i > 100 && i % 50 == 0)
+            told_now(&engine, tell_view("faithful", "milk", TOLD_START + i));
+    }
+    assert_true(counter(&engine, BK_STATE_SUBJECTS_EVICTED) > 10000);
+    uint32_t faithful = told_subject(&engine, 0, "faithful");
+    assert_int_not_equal(faithful, 0);
+    assert_int_equal(bk_subject(engine.shards[0], faithful)->receipts, 1);
+    bk_engine_deinit(&engine);
+}
+
 static void ids_are_known_within_the_ring_and_new_beyond_it(void **state)
 {
     (void)state;
@@ -301,6 +323,7 @@ int main(void)
         cmocka_unit_test(a_session_of_few_events_and_many_items_teaches_no_more_than_its_bound),
         cmocka_unit_test(a_full_history_lets_the_weakest_item_go),
         cmocka_unit_test(a_row_that_was_evicted_stays_marked_as_lossy),
+        cmocka_unit_test(who_comes_back_is_not_the_one_to_go),
         cmocka_unit_test(ids_are_known_within_the_ring_and_new_beyond_it),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -210,6 +210,53 @@ static void while_shared_is_frozen_nothing_is_learnt(void **state)
     bk_engine_deinit(&engine);
 }
 
+/* The digests after one of two events that differ in one thing only. */
+static void digests_after(struct told told, uint64_t *shard, uint64_t *shared)
+{
+    struct bk_state_params params = told_params();
+    struct bk_engine engine;
+    uint64_t lossy;
+    params.postings_max = 0;
+    told_engine(&engine, &params);
+    told_now(&engine, tell_purchase("bob", "o", "milk bread", TOLD_START));
+    told_now(&engine, tell_view("ada", "milk", TOLD_START + 1));
+    told.event.event_id = BK_STR("the-one");
+    told.place.record_ms = TOLD_START + 2;
+    told_now(&engine, told);
+    *shard = bk_shard_digest(engine.shards[0]);
+    *shared = bk_shared_digest(&engine.shared, &lossy);
+    bk_engine_deinit(&engine);
+}
+
+static void whatever_is_remembered_shows_in_a_digest(void **state)
+{
+    (void)state;
+    int64_t t = TOLD_START + 2;
+    struct {
+        struct told a, b;
+        bool in_shard, in_shared;
+    } pairs[] = {
+        {tell_cart("ada", BK_CART_SET, "milk", t), tell_cart("ada", BK_CART_SET, "milk*2", t), true,
+         false},
+        {tell_purchase("ada", "p", "milk", t), tell_purchase("ada", "p", "milk*2", t), true, false},
+        {tell_purchase("ada", "p", "milk", t), tell_purchase("ada", "q", "milk", t), true, false},
+        {tell_purchase("ada", "p", "milk", t), tell_purchase("ada", "p", "bread", t), true, true},
+        {tell_lines(tell(BK_EVENT_ITEM_DISMISSED, "ada", t), "milk"),
+         tell_lines(tell(BK_EVENT_ITEM_DISMISSED, "ada", t), "bread"), true, false},
+        {tell_view("ada", "milk", t), tell_view("ada", "bread", t), true, true},
+        /* late by three days or four: neither session nor clock, only the epoch of its points */
+        {tell_view("bob", "milk", t - 3 * TOLD_DAY), tell_view("bob", "milk", t - 4 * TOLD_DAY),
+         false, true},
+    };
+    for (size_t i = 0; i < BK_COUNTOF(pairs); i++) {
+        uint64_t shard[2], shared[2];
+        digests_after(pairs[i].a, &shard[0], &shared[0]);
+        digests_after(pairs[i].b, &shard[1], &shared[1]);
+        assert_int_equal(shard[0] != shard[1], pairs[i].in_shard);
+        assert_int_equal(shared[0] != shared[1], pairs[i].in_shared);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -219,6 +266,7 @@ int main(void)
         cmocka_unit_test(a_late_event_neither_ends_nor_reopens_nor_names_a_session),
         cmocka_unit_test(a_record_below_the_next_offset_is_a_duplicate),
         cmocka_unit_test(nine_orders_later_an_order_is_new_again),
+        cmocka_unit_test(whatever_is_remembered_shows_in_a_digest),
         cmocka_unit_test(while_shared_is_frozen_nothing_is_learnt),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
