@@ -32,9 +32,20 @@ struct ceiling {
     uint32_t assigned, ended;
     uint64_t first_ns, last_ns;
     struct rusage first_usage;
+    double first_waited_s;
     bool closing;
     int open;
 };
+
+/* How long this thread was ready to run and had no processor, so far. */
+static double waited_s(void)
+{
+    unsigned long long ran_ns = 0, waited_ns = 0;
+    FILE *file = fopen("/proc/thread-self/schedstat", "r");
+    if (file && fscanf(file, "%llu %llu", &ran_ns, &waited_ns) != 2) waited_ns = 0;
+    if (file) fclose(file);
+    return (double)waited_ns / 1e9;
+}
 
 /* ---- the turn --------------------------------------------------------------------------------- */
 
@@ -119,6 +130,7 @@ static void on_record(void *arg, const struct bk_record *record)
     if (!c->events++) {
         c->first_ns = uv_hrtime();
         getrusage(RUSAGE_SELF, &c->first_usage);
+        c->first_waited_s = waited_s();
     }
     c->owed += c->lists_per_event;
 }
@@ -190,11 +202,11 @@ static void report(const struct ceiling *c)
     getrusage(RUSAGE_SELF, &usage);
     printf("{\"events\": %llu, \"lists\": %llu, \"failed\": %llu, \"seconds\": %.4f, "
            "\"cpu_seconds\": %.4f, "
-           "\"command_bytes\": %zu, \"rss_kb\": %ld}\n",
+           "\"waited_seconds\": %.4f, \"command_bytes\": %zu, \"rss_kb\": %ld}\n",
            (unsigned long long)c->events, (unsigned long long)c->answered,
            (unsigned long long)c->failed, (double)(c->last_ns - c->first_ns) / 1e9,
-           (double)(cpu_us(&usage) - cpu_us(&c->first_usage)) / 1e6, c->command_len,
-           usage.ru_maxrss);
+           (double)(cpu_us(&usage) - cpu_us(&c->first_usage)) / 1e6, waited_s() - c->first_waited_s,
+           c->command_len, usage.ru_maxrss);
 }
 
 int main(int argc, char **argv)

@@ -43,10 +43,10 @@ def parse():
     parser.add_argument("--events", type=int)
     parser.add_argument("--pairs", type=int)
     args = parser.parse_args()
-    args.events = args.events or (150_000 if args.quick else 500_000)
+    args.events = args.events or (120_000 if args.quick else 500_000)
     args.pairs = args.pairs or (1 if args.quick else 5)
-    args.rate_s = 6 if args.quick else 30
-    args.stage_events, args.stage_repeats = (40_000, 3) if args.quick else (200_000, 5)
+    args.rate_s = 5 if args.quick else 30
+    args.stage_events, args.stage_repeats = (30_000, 3) if args.quick else (200_000, 5)
     return args
 
 
@@ -58,6 +58,11 @@ def cpu_seconds(pid, thread=None):
     path = f"/proc/{pid}/task/{thread}/stat" if thread else f"/proc/{pid}/stat"
     fields = Path(path).read_text().rsplit(")", 1)[1].split()
     return (int(fields[11]) + int(fields[12])) / TICKS
+
+
+def waited_seconds(pid):
+    """How long the first thread was ready to run and had no processor: a busy machine shows here."""
+    return int(Path(f"/proc/{pid}/task/{pid}/schedstat").read_text().split()[1]) / 1e9
 
 
 def resident_mb(pid):
@@ -123,6 +128,7 @@ class Pipeline:
         counters = ask(self.socket, "inspect", "counters")
         return {
             "at": time.monotonic(), "cpu": cpu_seconds(self.pid), "loop_cpu": cpu_seconds(self.pid, self.pid),
+            "waited": waited_seconds(self.pid),
             "records": sum(counters["basketry_records_total"].values()),
             "lists": sum(counters["basketry_lists_published_total"].values()),
             "item_lists": counters["basketry_item_lists_published_total"],
@@ -203,6 +209,8 @@ class Bench:
             "loop_cpu_us_per_event": (last["loop_cpu"] - first["loop_cpu"]) / events * 1e6,
             "cpu_us_per_list": (last["cpu"] - first["cpu"]) / lists * 1e6,
             "cpu_share": (last["cpu"] - first["cpu"]) / seconds,
+            "waited_share": (last["waited"] - first["waited"]) / seconds,
+            "events_per_cpu_s": events / (last["cpu"] - first["cpu"]),
             "rss_mb": memory, "command_bytes": set_bytes / max(sets, 1), "seconds": seconds,
         }
 
@@ -218,7 +226,8 @@ class Bench:
             "lists_per_event": run["lists"] / run["events"], "command_bytes": run["command_bytes"],
             "cpu_us_per_event": run["cpu_seconds"] / run["events"] * 1e6,
             "cpu_us_per_list": run["cpu_seconds"] / max(run["lists"], 1) * 1e6,
-            "cpu_share": run["cpu_seconds"] / run["seconds"], "rss_mb": run["rss_kb"] / 1024, "seconds": run["seconds"],
+            "cpu_share": run["cpu_seconds"] / run["seconds"], "waited_share": run["waited_seconds"] / run["seconds"],
+            "events_per_cpu_s": run["events"] / max(run["cpu_seconds"], 1 / TICKS), "rss_mb": run["rss_kb"] / 1024, "seconds": run["seconds"],
         }
 
     def pipeline_allocations(self):
@@ -269,6 +278,7 @@ class Bench:
             "shopper_lists_per_event": (last["lists"] - first["lists"]) / events,
             "cpu_us_per_event": (last["cpu"] - first["cpu"]) / events * 1e6,
             "cpu_share": (last["cpu"] - first["cpu"]) / made["seconds"],
+            "waited_share": (last["waited"] - first["waited"]) / made["seconds"],
         }
 
 
@@ -341,7 +351,8 @@ def rows_backlog(result):
         ("events_per_s", "backlog: events/s"), ("lists_per_s", "backlog: lists/s"),
         ("lists_per_event", "lists written per event"), ("command_bytes", "bytes per command"),
         ("cpu_us_per_event", "CPU us per event"), ("cpu_us_per_list", "CPU us per list"),
-        ("cpu_share", "CPUs busy with it"), ("rss_mb", "resident MB at the end"),
+        ("events_per_cpu_s", "events per CPU second"), ("cpu_share", "CPUs busy with it"),
+        ("waited_share", "time it waited for a CPU, share"), ("rss_mb", "resident MB at the end"),
     ):
         yield label, spread(pipeline, key), spread(ceiling, key), ratio(result, key)
     yield "of which the loop's thread, us per event", spread(pipeline, "loop_cpu_us_per_event"), "", ""
@@ -362,7 +373,8 @@ def rows_rates(result):
         age = run["age_ms"]
         yield (f"{at}: age ms p50 / p99 / p99.9 / max",
                f"{age['p50']:.0f} / {age['p99']:.0f} / {age['p999']:.0f} / {age['max']:.0f}", "", "")
-        yield f"{at}: CPU us per event, CPUs busy", f"{number(run['cpu_us_per_event'])}, {run['cpu_share']:.2f}", "", ""
+        yield (f"{at}: CPU us per event / CPUs busy / waited for one",
+               f"{number(run['cpu_us_per_event'])} / {run['cpu_share']:.2f} / {run['waited_share']:.2f}", "", "")
         yield f"{at}: shoppers' lists per event", number(run["shopper_lists_per_event"]), "", ""
         yield f"{at}: resident MB", number(run["rss_mb"]), "", ""
 
