@@ -11,7 +11,7 @@ import subprocess
 import sys
 import time
 
-from support import MARK, ROOT, Load, Story, ids, wait_for
+from support import ROOT, Load, Story, free_port, wait_for
 
 EXIT_UNAVAILABLE = 69
 EXIT_TEMPORARY = 75
@@ -21,16 +21,16 @@ EXIT_CONFIG = 78
 class Services:
     """Servers of the story's own, by tools/services: a broker that may be killed."""
 
-    def __init__(self, story):
+    def __init__(self, story, *ports):
         self.folder = story.folder / "services"
         self.environment = story.environment
-        self.up()
+        self.up(*ports)
 
     def call(self, *words):
         return subprocess.run([str(ROOT / "tools/services"), *words, "--dir", str(self.folder)], env=self.environment, capture_output=True, text=True, timeout=120)
 
-    def up(self):
-        done = self.call("up")
+    def up(self, *ports):
+        done = self.call("up", *ports)
         found = dict(line.split("=", 1) for line in done.stdout.splitlines() if "=" in line)
         self.kafka, self.redis = found.get("BASKETRY_KAFKA"), found.get("BASKETRY_REDIS")
         return done
@@ -144,7 +144,8 @@ def leaves_at_once(story):
 
 
 def broker(story):
-    services = Services(story)
+    # Ports that nobody else likes: while the broker is down its port is anybody's.
+    services = Services(story, "--kafka-port", str(free_port()), "--redis-port", str(free_port()))
     try:
         shop = story.shop("broker", brokers=services.kafka, **{"message.timeout.ms": 60000})
         run = story.run(shop, name="broker", redis_url=services.redis)
@@ -157,6 +158,8 @@ def broker(story):
         story.check(run.alive() and status["source"]["errors"] > 0, f"the broker killed under load, the run lives on and says so: {status['source']['state']}, {status['source']['detail']!r}")
         again = services.up()
         story.check(again.returncode == 0 and services.kafka == shop.brokers, "the broker comes back on its port, with its data")
+        for line in again.stderr.splitlines() if again.returncode else []:
+            story.note(line)
         account = load.done()
         settled = run.settled(shop, 40)
         counted = run.records()
