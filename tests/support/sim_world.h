@@ -43,8 +43,10 @@ enum { SIM_SUBJECTS_MAX = 128 };
 struct sim_shopper {
     char id[BK_SUBJECT_BYTES_MAX + 1];
     int32_t partition;
+    uint32_t stamp;
     int64_t erased_offset; /* of its last erasure; -1: none                             */
     int64_t home_offset;   /* of its last event that refreshes `home`; -1: none since   */
+    int64_t home_time_ms;  /* the subject's time then                                   */
 };
 struct sim_truth {
     struct bk_engine engine;
