@@ -33,10 +33,10 @@ struct bk_pipeline {
     enum bk_intake intake;
     bool closing;
     bk_mono_ms_t started;
-    bk_mono_ms_t room_at;         /* when the sink last had room                                    */
-    bk_mono_ms_t stream_at;       /* when the stream's clock last moved                             */
+    bk_mono_ms_t room_at;   /* when the sink last had room                                    */
+    bk_mono_ms_t stream_at; /* when the stream's clock last moved                             */
     int64_t stream_ms;
-    uint32_t assigned, ended;     /* partitions of shop.events                                      */
+    uint32_t assigned, ended; /* partitions of shop.events                                      */
     bool has_ended[PARTITIONS_MAX];
     struct bk_log_gate bad_gate;
 };
@@ -107,12 +107,15 @@ struct bk_pipeline *bk_pipeline_create(const struct bk_config *cfg, struct bk_re
         bk_pipeline_destroy(&pl);
         return NULL;
     }
-    if (bk_engine_init(&pl->engine, &params) != BK_OK || !(pl->ranker = bk_ranker_create(&pl->engine, &weights))) {
-        bk_reason_set(reason, BK_ENOMEM, "state.bytes_max=%lld cannot be reserved", (long long)cfg->state_bytes_max);
+    if (bk_engine_init(&pl->engine, &params) != BK_OK ||
+        !(pl->ranker = bk_ranker_create(&pl->engine, &weights))) {
+        bk_reason_set(reason, BK_ENOMEM, "state.bytes_max=%lld cannot be reserved",
+                      (long long)cfg->state_bytes_max);
         bk_pipeline_destroy(&pl);
         return NULL;
     }
-    pl->decoder = bk_decoder_create(cfg->decode_schemas_dir[0] ? cfg->decode_schemas_dir : NULL, (uint32_t)cfg->decode_bytes_max, reason);
+    pl->decoder = bk_decoder_create(cfg->decode_schemas_dir[0] ? cfg->decode_schemas_dir : NULL,
+                                    (uint32_t)cfg->decode_bytes_max, reason);
     if (!pl->decoder) bk_pipeline_destroy(&pl);
     return pl;
 }
@@ -149,26 +152,32 @@ void bk_pipeline_reload(struct bk_pipeline *pl, const struct bk_config *cfg)
 
 /* ---- records come in ---- */
 
-static void note_bad(struct bk_pipeline *pl, const struct bk_record *record, struct bk_verdict verdict)
+static void note_bad(struct bk_pipeline *pl, const struct bk_record *record,
+                     struct bk_verdict verdict)
 {
     uint64_t held;
     if (!bk_log_gate_open(&pl->bad_gate, pl->now.mono, &held)) return;
-    bk_log_warn("decode", "bad_record verdict=%s field=%s topic=%d partition=%d offset=%lld held_back=%llu",
-                bk_verdict_label(verdict.code), verdict.field, (int)record->topic, record->partition,
-                (long long)record->offset, (unsigned long long)held);
+    bk_log_warn("decode",
+                "bad_record verdict=%s field=%s topic=%d partition=%d offset=%lld held_back=%llu",
+                bk_verdict_label(verdict.code), verdict.field, (int)record->topic,
+                record->partition, (long long)record->offset, (unsigned long long)held);
 }
 
-static enum bk_verdict_code apply_behaviour(struct bk_pipeline *pl, const struct bk_record *record, const struct bk_event *event)
+static enum bk_verdict_code apply_behaviour(struct bk_pipeline *pl, const struct bk_record *record,
+                                            const struct bk_event *event)
 {
     struct bk_shard *shard = bk_engine_shard(&pl->engine, record->partition);
     if (!shard) return BK_VERDICT_WRONG_TOPIC;
     struct bk_place place = {record->offset, record->timestamp_ms};
     struct bk_applied applied = bk_apply(&pl->engine, shard, &place, event);
-    if (applied.erased) bk_publisher_erase(pl->publisher, bk_str(applied.erased_id, applied.erased_id_len), applied.erased);
+    if (applied.erased)
+        bk_publisher_erase(pl->publisher, bk_str(applied.erased_id, applied.erased_id_len),
+                           applied.erased);
     return applied.verdict;
 }
 
-static enum bk_verdict_code apply(struct bk_pipeline *pl, const struct bk_record *record, const struct bk_event *event)
+static enum bk_verdict_code apply(struct bk_pipeline *pl, const struct bk_record *record,
+                                  const struct bk_event *event)
 {
     if (event->kind == BK_EVENT_PRODUCT) bk_apply_product(&pl->engine, record->key, event);
     if (record->topic == BK_TOPIC_EVENTS) return apply_behaviour(pl, record, event);
@@ -182,7 +191,8 @@ static void on_record(void *arg, const struct bk_record *record)
     struct bk_verdict verdict = bk_decode(pl->decoder, record, &event);
     if (verdict.code == BK_VERDICT_OK) {
         verdict.code = apply(pl, record, event);
-        if (verdict.code == BK_VERDICT_OK) bk_metrics_add(&pl->metrics, BK_METRIC_EVENTS_APPLIED + event->kind, 1);
+        if (verdict.code == BK_VERDICT_OK)
+            bk_metrics_add(&pl->metrics, BK_METRIC_EVENTS_APPLIED + event->kind, 1);
     } else {
         note_bad(pl, record, verdict);
     }
@@ -197,11 +207,15 @@ static int64_t on_assigned(void *arg, enum bk_topic topic, int32_t partition)
     if (topic != BK_TOPIC_EVENTS) return BK_OFFSET_BEGINNING;
     struct bk_shard *shard = bk_engine_shard(&pl->engine, partition);
     if (!shard) {
-        bk_log_error("state", "no_shard partition=%d shards_max=%lld", partition, (long long)pl->cfg.state_shards_max);
+        bk_log_error("state", "no_shard partition=%d shards_max=%lld", partition,
+                     (long long)pl->cfg.state_shards_max);
         return BK_OFFSET_BEGINNING;
     }
     pl->assigned++;
     pl->has_ended[partition] = false;
+    if (pl->assigned > (uint32_t)pl->cfg.state_shards_max)
+        bk_log_warn("state", "budget_divided_among_fewer shards_max=%lld partitions=%u",
+                    (long long)pl->cfg.state_shards_max, pl->assigned);
     int64_t next = bk_shard_totals(shard)->next_offset;
     return next ? next : BK_OFFSET_BEGINNING;
 }
@@ -229,12 +243,17 @@ static void on_wake(void *arg)
     pl->wake(pl->wake_arg);
 }
 
-struct bk_source_events bk_pipeline_source_events(struct bk_pipeline *pl, void (*wake)(void *arg), void *arg)
+struct bk_source_events bk_pipeline_source_events(struct bk_pipeline *pl, void (*wake)(void *arg),
+                                                  void *arg)
 {
     pl->wake = wake;
     pl->wake_arg = arg;
-    return (struct bk_source_events){
-        .arg = pl, .record = on_record, .assigned = on_assigned, .revoked = on_revoked, .reached_end = on_reached_end, .wake = on_wake};
+    return (struct bk_source_events){.arg = pl,
+                                     .record = on_record,
+                                     .assigned = on_assigned,
+                                     .revoked = on_revoked,
+                                     .reached_end = on_reached_end,
+                                     .wake = on_wake};
 }
 
 /* ---- answers come back ---- */
@@ -254,7 +273,8 @@ static void on_connected(void *arg, bool fresh)
 
 struct bk_sink_events bk_pipeline_sink_events(struct bk_pipeline *pl)
 {
-    return (struct bk_sink_events){.arg = pl, .outcome = on_outcome, .wake = on_wake, .connected = on_connected};
+    return (struct bk_sink_events){
+        .arg = pl, .outcome = on_outcome, .wake = on_wake, .connected = on_connected};
 }
 
 /* ---- the turn ---- */
@@ -268,34 +288,41 @@ static void set_clocks(struct bk_pipeline *pl, bk_mono_ms_t mono, bk_wall_ms_t w
         pl->stream_ms = newest;
         pl->stream_at = mono;
     }
-    pl->now = (struct bk_now){mono, wall_ms, pl->stream_ms + (pl->stream_ms ? mono.ms - pl->stream_at.ms : 0)};
+    pl->now = (struct bk_now){mono, wall_ms,
+                              pl->stream_ms + (pl->stream_ms ? mono.ms - pl->stream_at.ms : 0)};
 }
 
 static void decide_intake(struct bk_pipeline *pl)
 {
     if (bk_sink_room(pl->sink)) pl->room_at = pl->now.mono;
     enum bk_intake before = pl->intake;
-    if (pl->closing) pl->intake = BK_INTAKE_CLOSING;
-    else if (pl->now.mono.ms - pl->room_at.ms > SINK_AWAY_MS) pl->intake = BK_INTAKE_SINK;
-    else if (bk_publisher_waiting(pl->publisher) >= (uint32_t)pl->cfg.lists_waiting_max) pl->intake = BK_INTAKE_WINDOW;
-    else pl->intake = BK_INTAKE_FLOWING;
+    if (pl->closing)
+        pl->intake = BK_INTAKE_CLOSING;
+    else if (pl->now.mono.ms - pl->room_at.ms > SINK_AWAY_MS)
+        pl->intake = BK_INTAKE_SINK;
+    else if (bk_publisher_waiting(pl->publisher) >= (uint32_t)pl->cfg.lists_waiting_max)
+        pl->intake = BK_INTAKE_WINDOW;
+    else
+        pl->intake = BK_INTAKE_FLOWING;
     if (pl->intake == before) return;
     if (pl->intake == BK_INTAKE_WINDOW) bk_metrics_add(&pl->metrics, BK_METRIC_PAUSES_WINDOW, 1);
     if (pl->intake == BK_INTAKE_SINK) {
         bk_metrics_add(&pl->metrics, BK_METRIC_PAUSES_OUTAGE, 1);
         bk_log_warn("pipeline", "intake_rests reason=%s", bk_intake_word(pl->intake));
     }
-    if (before == BK_INTAKE_SINK) bk_log_info("pipeline", "intake_resumes now=%s", bk_intake_word(pl->intake));
+    if (before == BK_INTAKE_SINK)
+        bk_log_info("pipeline", "intake_resumes now=%s", bk_intake_word(pl->intake));
 }
 
 bool bk_pipeline_turn(struct bk_pipeline *pl, bk_mono_ms_t mono, bk_wall_ms_t wall_ms)
 {
     set_clocks(pl, mono, wall_ms);
-    bool more = bk_publisher_turn(pl->publisher, &pl->now);                                       /* 1. push out what is ready */
-    decide_intake(pl);                                                                            /* 2. is there room?         */
-    size_t took = pl->intake == BK_INTAKE_FLOWING ? bk_source_pull(pl->source, PULL_PER_TURN) : 0; /* 3. pull no more than that */
-    if (took) more = bk_publisher_turn(pl->publisher, &pl->now);                                  /* 4. what it changed        */
-    return more || took == PULL_PER_TURN;                                                         /* 5. is there more?         */
+    bool more = bk_publisher_turn(pl->publisher, &pl->now); /* 1. push out what is ready */
+    decide_intake(pl);                                      /* 2. is there room?         */
+    size_t took = pl->intake == BK_INTAKE_FLOWING ? bk_source_pull(pl->source, PULL_PER_TURN)
+                                                  : 0;           /* 3. pull no more than that */
+    if (took) more = bk_publisher_turn(pl->publisher, &pl->now); /* 4. what it changed        */
+    return more || took == PULL_PER_TURN;                        /* 5. is there more?         */
 }
 
 void bk_pipeline_close_intake(struct bk_pipeline *pl)
@@ -360,7 +387,8 @@ static void set_state_gauges(struct bk_pipeline *pl)
     struct bk_metrics *m = &pl->metrics;
     uint64_t shared = bk_shared_bytes(&pl->engine.shared), subjects = 0;
     for (int32_t partition = 0; partition < pl->engine.shard_top; partition++)
-        if (pl->engine.shards[partition]) subjects += bk_shard_totals(pl->engine.shards[partition])->subjects;
+        if (pl->engine.shards[partition])
+            subjects += bk_shard_totals(pl->engine.shards[partition])->subjects;
     bk_metrics_set(m, BK_METRIC_STATE_BYTES_SHARED, shared);
     bk_metrics_set(m, BK_METRIC_STATE_BYTES_SHARDS, bk_engine_bytes(&pl->engine) - shared);
     bk_metrics_set(m, BK_METRIC_STATE_BYTES_RANK, bk_ranker_bytes(pl->ranker));
@@ -381,7 +409,8 @@ static void set_outside_gauges(struct bk_pipeline *pl)
     bk_metrics_set(m, BK_METRIC_REDIS_RECONNECTS, sink.reconnects);
     bk_metrics_set(m, BK_METRIC_REDIS_INFLIGHT, sink.inflight);
     bk_metrics_set(m, BK_METRIC_REDIS_INFLIGHT_BYTES, sink.inflight_bytes);
-    bk_metrics_set(m, BK_METRIC_KAFKA_LAG, source.lag_records < 0 ? 0 : (uint64_t)source.lag_records);
+    bk_metrics_set(m, BK_METRIC_KAFKA_LAG,
+                   source.lag_records < 0 ? 0 : (uint64_t)source.lag_records);
     bk_metrics_set(m, BK_METRIC_KAFKA_PARTITIONS, source.assigned);
     bk_metrics_set(m, BK_METRIC_KAFKA_ERRORS, source.errors);
 }

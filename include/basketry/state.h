@@ -119,8 +119,8 @@ struct bk_item {
 };
 _Static_assert(sizeof(struct bk_item) == 144, "whole units of 16 bytes");
 
-/** FORGOT << kind: a row of that kind was dropped, or an addition refused, for want of memory: what it counts is at most the truth. */
-enum { BK_ITEM_DIRTY = 1, BK_ITEM_POPULAR = 2, BK_ITEM_WARM = 4, BK_ITEM_FORGOT = 16 };
+/** UNPOSTED: postings were dropped for want of memory. FORGOT << kind: a row of that kind was dropped, or an addition refused, for want of memory: what it counts is at most the truth. */
+enum { BK_ITEM_DIRTY = 1, BK_ITEM_POPULAR = 2, BK_ITEM_WARM = 4, BK_ITEM_UNPOSTED = 8, BK_ITEM_FORGOT = 16 };
 
 /** The hot half: what scoring reads of a partner. Same number. 32 bytes. */
 struct bk_item_hot {

@@ -343,7 +343,8 @@ struct bk_applied bk_apply(struct bk_engine *engine, struct bk_shard *shard,
     bk__session_roll(&turn);
     step(&turn);
     note_time(&turn, place);
-    bk_dirty_put(shard, subject, bk_subject(shard, subject)->stamp, lists_of(&turn), place->record_ms);
+    bk_dirty_put(shard, subject, bk_subject(shard, subject)->stamp, lists_of(&turn),
+                 place->record_ms);
     applied.subject = subject;
     return applied;
 }

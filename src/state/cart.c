@@ -56,8 +56,9 @@ void bk__cart_change(struct bk__turn *turn, enum bk_cart_op op)
     for (uint32_t i = 0; i < event->line_count; i++) {
         const struct bk_line *line = &event->lines[i];
         if (line->role == BK_LINE_VIEWED) continue; /* a merge carries both */
-        uint32_t item = op == BK_CART_REMOVE ? bk_item_find(&turn->engine->shared, line->item)
-                                             : bk__item_intern(turn->engine, line->item);
+        bool known = op == BK_CART_REMOVE || turn->engine->frozen;
+        uint32_t item = known ? bk_item_find(&turn->engine->shared, line->item)
+                              : bk__item_intern(turn->engine, line->item);
         if (!item) continue;
         if (op == BK_CART_REMOVE)
             take(turn, item, quantity_of(line));

@@ -131,7 +131,9 @@ static uint64_t item_digest(const struct bk_shared *shared, uint32_t number, uin
         *lossy += left_out;
         mix = fold(mix, left_out ? 0 : row_digest(shared, row, kind));
     }
-    return fold(mix, postings_digest(shared, item->postings));
+    bool unposted = item->flags & BK_ITEM_UNPOSTED;
+    *lossy += unposted;
+    return fold(mix, postings_digest(shared, unposted ? 0 : item->postings));
 }
 
 uint64_t bk_shared_digest(const struct bk_shared *shared, uint64_t *lossy)

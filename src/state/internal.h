@@ -95,6 +95,8 @@ void bk__pair_add(struct bk_engine *engine, enum bk_pair_kind kind, uint32_t a, 
 /* ---- postings.c ---- */
 uint32_t bk__posted_create(struct bk_engine *engine, uint64_t key);
 void bk__posted_add(struct bk_engine *engine, uint32_t posted, uint32_t item, uint32_t time_s);
+/* Drop an item's postings for want of memory; how many rings that was (0 or 1). */
+uint32_t bk__postings_drop(struct bk_engine *engine, uint32_t item);
 void bk__posted_release(struct bk_engine *engine, uint32_t posted);
 
 /* ---- shard.c ---- */

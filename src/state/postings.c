@@ -78,24 +78,53 @@ static struct bk_posting *ring_at(struct bk_postings *ring, uint32_t place)
 }
 
 /* A ring with twice the room, its entries from place 0 on. */
-static struct bk_postings *ring_grow(struct bk_engine *engine, uint32_t item)
+static struct bk_postings *ring_grow(struct bk_engine *engine, uint32_t item, uint32_t cap)
 {
     struct bk_shared *shared = &engine->shared;
-    bk_ref_t old = bk_item(shared, item)->postings;
-    struct bk_postings *from = old ? bk_arena_write(&shared->heap, old, sizeof *from) : NULL;
-    uint32_t cap = from ? from->cap * 2u : RING_MIN;
-    if (cap > engine->params.postings_max) cap = engine->params.postings_max;
     bk_ref_t fresh = bk__shared_alloc(engine, ring_bytes(cap));
     if (!fresh) return NULL;
     struct bk_postings *to = bk_arena_write(&shared->heap, fresh, ring_bytes(cap));
     to->cap = (uint16_t)cap;
-    if (from) {
+    bk_ref_t old = bk_item(shared, item)->postings; /* read now: making room may have dropped it */
+    if (old) {
+        struct bk_postings *from = bk_arena_write(&shared->heap, old, sizeof *from);
         for (uint32_t i = 0; i < from->count; i++) to->entry[i] = *ring_at(from, i);
         to->count = from->count;
         bk_arena_free(&shared->heap, old, ring_bytes(from->cap));
     }
     bk__item(shared, item)->postings = fresh;
     return to;
+}
+
+/* The item's ring, grown when it is full and may grow; NULL when there is no memory for one. */
+static struct bk_postings *ring_with_room(struct bk_engine *engine, uint32_t item)
+{
+    struct bk_shared *shared = &engine->shared;
+    bk_ref_t ref = bk_item(shared, item)->postings;
+    if (!ref)
+        return ring_grow(engine, item,
+                         RING_MIN < engine->params.postings_max ? RING_MIN
+                                                                : engine->params.postings_max);
+    const struct bk_postings *ring = bk_arena_read(&shared->heap, ref);
+    if (ring->count < ring->cap || ring->cap >= engine->params.postings_max)
+        return bk_arena_write(&shared->heap, ref, ring_bytes(ring->cap));
+    uint32_t cap = ring->cap * 2u;
+    return ring_grow(engine, item,
+                     cap < engine->params.postings_max ? cap : engine->params.postings_max);
+}
+
+uint32_t bk__postings_drop(struct bk_engine *engine, uint32_t item)
+{
+    struct bk_shared *shared = &engine->shared;
+    bk_ref_t ref = bk_item(shared, item)->postings;
+    if (!ref) return 0;
+    struct bk_postings *ring = bk_arena_write(&shared->heap, ref, sizeof *ring);
+    for (uint32_t i = 0; i < ring->count; i++)
+        bk__posted_release(engine, ring_at(ring, i)->session);
+    bk_arena_free(&shared->heap, ref, ring_bytes(ring->cap));
+    bk__item(shared, item)->postings = 0;
+    bk__item(shared, item)->flags |= BK_ITEM_UNPOSTED;
+    return 1;
 }
 
 static bool is_older(const struct bk_shared *shared, struct bk_posting a, struct bk_posting b)
@@ -109,16 +138,8 @@ void bk__posted_add(struct bk_engine *engine, uint32_t number, uint32_t item, ui
     struct bk_shared *shared = &engine->shared;
     if (!session_grow(engine, number, item)) return;
     struct bk_posting fresh = {number, time_s};
-    bk_ref_t ref = bk_item(shared, item)->postings;
-    struct bk_postings *ring =
-        ref ? bk_arena_write(
-                  &shared->heap, ref,
-                  ring_bytes(((const struct bk_postings *)bk_arena_read(&shared->heap, ref))->cap))
-            : NULL;
-    if (!ring || (ring->count == ring->cap && ring->cap < engine->params.postings_max)) {
-        ring = ring_grow(engine, item);
-        if (!ring) return;
-    }
+    struct bk_postings *ring = ring_with_room(engine, item);
+    if (!ring) return;
     if (ring->count == ring->cap) { /* full: the oldest goes, unless it is the new one */
         struct bk_posting oldest = *ring_at(ring, 0);
         if (is_older(shared, fresh, oldest)) return;

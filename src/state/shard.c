@@ -176,14 +176,16 @@ uint32_t bk__subject_intern(struct bk_shard *shard, bk_str_t id, int64_t time_ms
 
 /* ---- what waits to be published ---- */
 
-void bk_dirty_put(struct bk_shard *shard, uint32_t subject, uint32_t stamp, uint32_t contexts, int64_t waiting_ms)
+void bk_dirty_put(struct bk_shard *shard, uint32_t subject, uint32_t stamp, uint32_t contexts,
+                  int64_t waiting_ms)
 {
     if (!contexts || !subject || subject > bk_table_top(&shard->subjects)) return;
     const struct bk_subject *now = bk_subject(shard, subject);
     if (!now->alive || now->stamp != stamp) return;
     struct bk_subject *sub = bk__subject(shard, subject);
     sub->dirty |= contexts;
-    if (waiting_ms && (!sub->waiting_ms || waiting_ms < sub->waiting_ms)) sub->waiting_ms = waiting_ms;
+    if (waiting_ms && (!sub->waiting_ms || waiting_ms < sub->waiting_ms))
+        sub->waiting_ms = waiting_ms;
     if (sub->queued) return;
     sub->queued = 1;
     struct bk_shard_totals *totals = bk__shard_totals(shard);

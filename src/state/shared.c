@@ -50,11 +50,12 @@ void bk__shared_deinit(struct bk_shared *shared)
 
 /* ---- room ---- */
 
+/* Rows and postings of one item; false when it had none. */
 static bool drop_rows(struct bk_engine *engine, uint32_t number)
 {
     struct bk_shared *shared = &engine->shared;
     struct bk_item *item = bk__item(shared, number);
-    uint32_t dropped = 0;
+    uint32_t dropped = bk__postings_drop(engine, number);
     for (int kind = 0; kind < BK_PAIR_KIND_COUNT; kind++) {
         if (!item->rows[kind]) continue;
         bk_map_drop(&shared->heap, &item->rows[kind]);
@@ -68,11 +69,14 @@ static bool drop_rows(struct bk_engine *engine, uint32_t number)
 
 bool bk__shared_evict(struct bk_engine *engine)
 {
+    enum {
+        LOOKS = 4096
+    }; /* where nothing can be dropped, an event must not pay for finding that out */
     struct bk_shared *shared = &engine->shared;
     uint32_t top = bk_table_top(&shared->items);
     struct bk_shared_totals *totals = bk__totals(shared);
-    for (uint32_t looked = 0; looked < 2 * top;
-         looked++) { /* twice round: the first takes warmth away */
+    /* Twice round at most: the first takes warmth away. */
+    for (uint32_t looked = 0; looked < 2 * top && looked < LOOKS; looked++) {
         totals->evict_hand = totals->evict_hand % top + 1;
         struct bk_item *item = bk__item(shared, totals->evict_hand);
         if (item->flags & BK_ITEM_WARM) {
@@ -109,7 +113,8 @@ uint32_t bk_item_find(const struct bk_shared *shared, bk_str_t id)
 }
 
 /* A receipt or a session more that holds the item. */
-void bk__support_add(struct bk_shared *shared, uint32_t number, uint32_t receipts, uint32_t sessions)
+void bk__support_add(struct bk_shared *shared, uint32_t number, uint32_t receipts,
+                     uint32_t sessions)
 {
     struct bk_item_hot *hot = bk__item_hot(shared, number);
     hot->receipts += receipts;
