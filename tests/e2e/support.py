@@ -77,6 +77,27 @@ def key(prefix, family, name, word):
     return b"%s:%s:{%s}:%s" % (prefix.encode(), family.encode(), escape(name), word.encode())
 
 
+# What a shop's ids have been seen to hold, and what somebody will try.
+NAMES = {
+    "braces": "a{b}c",
+    "an opening brace alone": "{",
+    "empty braces": "{}",
+    "a closing brace first": "}{",
+    "quotes": "he said \"no\" and 'yes'",
+    "a backslash": "a\\b\\\\",
+    "a newline": "line\nline\r\n",
+    "a tab and a space": "tab\tand space",
+    "control characters": "\x01\x1b[2J\x7f",
+    "a percent sign": "100%25%",
+    "a colon": "v:7:c",
+    "an emoji": "🧺🍞",
+    "letters with accents": "Žluťoučký kůň",
+    "128 bytes": "x" * 128,
+    "128 bytes of emoji": "🧺" * 32,
+    "128 bytes that are all escaped": "%" * 128,
+}
+
+
 # ---- processes -----------------------------------------------------------------------------------------
 
 def free_port():

@@ -3,42 +3,24 @@
 owner's matter alone.
 """
 import json
+import re
 import sys
 
-from support import QUICK_SWEEPS, Story, ids, key, now_ms, wait_for
+from support import NAMES, QUICK_SWEEPS, ROOT, Story, escape, ids, now_ms, wait_for
 
 YEAR_2099_MS = 4070908800000
 PHONE = "c:phone of 2099"
-# What a shop's ids have been seen to hold, and what somebody will try.
-NAMES = {
-    "braces": "a{b}c",
-    "an opening brace alone": "{",
-    "empty braces": "{}",
-    "a closing brace first": "}{",
-    "quotes": "he said \"no\" and 'yes'",
-    "a backslash": "a\\b\\\\",
-    "a newline": "line\nline\r\n",
-    "a tab and a space": "tab\tand space",
-    "control characters": "\x01\x1b[2J\x7f",
-    "a percent sign": "100%25%",
-    "a colon": "v:7:c",
-    "an emoji": "🧺🍞",
-    "letters with accents": "Žluťoučký kůň",
-    "128 bytes": "x" * 128,
-    "128 bytes of emoji": "🧺" * 32,
-    "128 bytes that are all escaped": "%" * 128,
-}
 
 
-def encode_as_in_readme(name):
-    """The encoder of README.md, written once more in the plainest way: these bytes become %XX, all others stay."""
-    out = ""
-    for byte in name.encode("utf-8"):
-        out += "%%%02X" % byte if byte < 0x21 or byte == 0x7F or chr(byte) in "%{}" else chr(byte)
-    return out.encode("latin-1")
+def shown_in_readme():
+    """The `escape` that README.md shows its readers, as it stands there."""
+    names = {}
+    exec(re.search(r"^```python\n(.*?)^```", (ROOT / "README.md").read_text(), re.DOTALL | re.MULTILINE)[1], names)
+    return names["escape"]
 
 
 def any_name(story, shop, run):
+    escape_as_in_readme = shown_in_readme()
     for subject in ("c", "v"):
         for name in NAMES.values():
             shop.view(f"{subject}:{name}", name)
@@ -47,15 +29,14 @@ def any_name(story, shop, run):
     story.check(run.settled(shop), "all names are read")
     client = run.redis()
     for what, name in NAMES.items():
-        home = run.prefix.encode() + b":rec:{c:" + encode_as_in_readme(name) + b"}:home"
-        item = run.prefix.encode() + b":item:{" + encode_as_in_readme(name) + b"}:bought_together"
+        home = run.prefix.encode() + b":rec:{" + escape_as_in_readme("c:" + name).encode() + b"}:home"
+        item = run.prefix.encode() + b":item:{" + escape_as_in_readme(name).encode() + b"}:bought_together"
         found = client.get(home)
         list_of_item = wait_for(lambda: client.get(item), 5)
         story.check(found and json.loads(found)["subject"] == "c:" + name, f"{what}: the shopper's key is found, the list names the shopper")
         story.check(list_of_item and json.loads(list_of_item)["for"] == name and "bread" in ids(json.loads(list_of_item)),
                     f"{what}: the item's key is found, the list names the item")
-    story.check(all(encode_as_in_readme(name) == key("", "", name, "")[3:-2] for name in NAMES.values()),
-                "the two encoders of these stories agree")
+    story.check(all(escape_as_in_readme(name).encode() == escape(name) for name in NAMES.values()), "README's encoder and that of these stories agree")
     braces = [name for name in run.keys() if name.count(b"{") != name.count(b"}") or name.count(b"{") > 1]
     story.check(not braces, "no key holds more than the one pair of braces of its hash tag")
     bread = run.item_list("bread")
