@@ -294,7 +294,6 @@ static void set_clocks(struct bk_pipeline *pl, bk_mono_ms_t mono, bk_wall_ms_t w
 
 static void decide_intake(struct bk_pipeline *pl)
 {
-    if (bk_sink_room(pl->sink)) pl->room_at = pl->now.mono;
     enum bk_intake before = pl->intake;
     if (pl->closing)
         pl->intake = BK_INTAKE_CLOSING;
@@ -314,15 +313,30 @@ static void decide_intake(struct bk_pipeline *pl)
         bk_log_info("pipeline", "intake_resumes now=%s", bk_intake_word(pl->intake));
 }
 
+/* A sink that answers has room before the turn fills it again, or after. */
+static void note_room(struct bk_pipeline *pl)
+{
+    if (bk_sink_room(pl->sink)) pl->room_at = pl->now.mono;
+}
+
+/* What was just pulled is ranked at its own time: the clocks go on first. */
+static bool publish_pulled(struct bk_pipeline *pl, bk_mono_ms_t mono, bk_wall_ms_t wall_ms)
+{
+    set_clocks(pl, mono, wall_ms);
+    return bk_publisher_turn(pl->publisher, &pl->now);
+}
+
 bool bk_pipeline_turn(struct bk_pipeline *pl, bk_mono_ms_t mono, bk_wall_ms_t wall_ms)
 {
     set_clocks(pl, mono, wall_ms);
+    note_room(pl);
     bool more = bk_publisher_turn(pl->publisher, &pl->now); /* 1. push out what is ready */
-    decide_intake(pl);                                      /* 2. is there room?         */
-    size_t took = pl->intake == BK_INTAKE_FLOWING ? bk_source_pull(pl->source, PULL_PER_TURN)
-                                                  : 0;           /* 3. pull no more than that */
-    if (took) more = bk_publisher_turn(pl->publisher, &pl->now); /* 4. what it changed        */
-    return more || took == PULL_PER_TURN;                        /* 5. is there more?         */
+    note_room(pl);
+    decide_intake(pl); /* 2. is there room? */
+    bool flowing = pl->intake == BK_INTAKE_FLOWING;
+    size_t took = flowing ? bk_source_pull(pl->source, PULL_PER_TURN) : 0; /* 3. pull no more */
+    if (took) more = publish_pulled(pl, mono, wall_ms);                    /* 4. what it changed */
+    return more || took == PULL_PER_TURN;                                  /* 5. is there more? */
 }
 
 void bk_pipeline_close_intake(struct bk_pipeline *pl)
