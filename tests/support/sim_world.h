@@ -108,8 +108,9 @@ void sim_check_state(const struct sim_world *world, const struct sim_truth *trut
 void sim_check_erased(const struct sim_world *world, const struct sim_truth *truth);
 void sim_check_lists(const struct sim_world *world, const struct sim_truth *truth,
                      bk_wall_ms_t rest_ms);
-/** Every item's own list in the sink is what it would be; after a loss, when all of them were written anew. */
-void sim_check_item_lists(const struct sim_world *world);
+/** Every item's own list in the sink names what it would name now; `exactly` (after a loss all of them were written anew): it is what it
+ *  would be at its own generated_at. */
+void sim_check_item_lists(const struct sim_world *world, bool exactly);
 /** A digest of every list as the pipeline would write it at one fixed moment: the same for the same state. */
 uint64_t sim_world_lists_digest(const struct sim_world *world, int64_t stream_ms);
 
