@@ -29,6 +29,7 @@ struct bk_pipeline {
     struct bk_sink *sink;
     void (*wake)(void *arg);
     void *wake_arg;
+    bk_wall_ms_t (*wall)(void); /* of an answer, which comes between turns; NULL: the last turn's */
     struct bk_now now;
     enum bk_intake intake;
     bool closing;
@@ -261,7 +262,7 @@ struct bk_source_events bk_pipeline_source_events(struct bk_pipeline *pl, void (
 static void on_outcome(void *arg, const struct bk_ticket *ticket, enum bk_outcome outcome)
 {
     struct bk_pipeline *pl = arg;
-    bk_publisher_outcome(pl->publisher, ticket, outcome, pl->now.wall_ms);
+    bk_publisher_outcome(pl->publisher, ticket, outcome, pl->wall ? pl->wall() : pl->now.wall_ms);
 }
 
 static void on_connected(void *arg, bool fresh)
@@ -271,8 +272,9 @@ static void on_connected(void *arg, bool fresh)
     pl->wake(pl->wake_arg);
 }
 
-struct bk_sink_events bk_pipeline_sink_events(struct bk_pipeline *pl)
+struct bk_sink_events bk_pipeline_sink_events(struct bk_pipeline *pl, bk_wall_ms_t (*wall)(void))
 {
+    pl->wall = wall;
     return (struct bk_sink_events){
         .arg = pl, .outcome = on_outcome, .wake = on_wake, .connected = on_connected};
 }

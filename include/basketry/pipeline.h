@@ -38,9 +38,10 @@ struct bk_pipeline *bk_pipeline_create(const struct bk_config *cfg, struct bk_re
 /** Source and sink must be closed. */
 void bk_pipeline_destroy(struct bk_pipeline **pipeline);
 
-/** The callbacks to make a source and a sink with. `wake` is called when a turn is worth taking; `now_wall` gives the time of an answer. */
+/** The callbacks to make a source and a sink with. `wake` is called when a turn is worth taking; `wall` gives the time
+ *  of an answer, which comes between turns (NULL: the last turn's time is taken). */
 struct bk_source_events bk_pipeline_source_events(struct bk_pipeline *pipeline, void (*wake)(void *arg), void *arg);
-struct bk_sink_events bk_pipeline_sink_events(struct bk_pipeline *pipeline);
+struct bk_sink_events bk_pipeline_sink_events(struct bk_pipeline *pipeline, bk_wall_ms_t (*wall)(void));
 /** Both are borrowed until they are closed. 0 or BK_ENOMEM. */
 BK_MUST_CHECK int bk_pipeline_attach(struct bk_pipeline *pipeline, struct bk_source *source, struct bk_sink *sink);
 

@@ -228,7 +228,7 @@ static struct bk_sink *make_sink(struct run *run, struct bk_reason *reason)
         .stall_timeout_ms = (uint32_t)cfg->redis_stall_timeout,
         .backoff_max_ms = (uint32_t)cfg->redis_backoff_max,
     };
-    struct bk_sink_events events = bk_pipeline_sink_events(run->pl);
+    struct bk_sink_events events = bk_pipeline_sink_events(run->pl, wall_ms);
     return bk_sink_redis_create(&run->loop, &options, &events, reason);
 }
 

@@ -109,7 +109,7 @@ void sim_world_open(struct sim_world *world, const struct sim_plan *plan, const 
     world->sink.latency_ms_max = plan->latency_ms_max;
     world->sink.per_turn_max = plan->per_turn_max;
     world->sink.refuse_one_in = plan->refuse_one_in;
-    world->sink.events = bk_pipeline_sink_events(world->pl);
+    world->sink.events = bk_pipeline_sink_events(world->pl, NULL);
     world->sink.now_ms = world->wall_ms;
     assert_int_equal(bk_pipeline_attach(world->pl, &world->source.head, &world->sink.head), BK_OK);
 }
