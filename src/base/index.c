@@ -120,5 +120,5 @@ void bk_index_remove(struct bk_index *index, uint32_t hash, uint32_t number)
         }
         at = link[1];
     }
-    BK_ASSERT(!"a removed record was in the index");
+    BK_ASSERT(false && "a removed record was in the index");
 }

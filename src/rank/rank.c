@@ -11,7 +11,8 @@
  * depended on handles. */
 static uint64_t candidates_max(const struct bk_state_params *params)
 {
-    uint64_t rows = (uint64_t)BK__PREFIX_MAX * BK_PAIR_KIND_COUNT * params->pair_partners_max;
+    uint64_t rows = ((uint64_t)BK__PREFIX_MAX * BK_PAIR_KIND_COUNT + BK__REACH_FROM) *
+                    params->pair_partners_max;
     uint64_t votes = (uint64_t)BK__NEIGHBOURS_ASKED * (2 * BK__NEIGHBOUR_REACH + 1);
     uint64_t most = rows + votes + params->history_items_max + BK_SESSION_SEEN_MAX + BK_POPULAR_MAX;
     return bk_min_u64(most, (uint64_t)params->items_max + 1);
@@ -23,7 +24,7 @@ struct bk_ranker *bk_ranker_create(const struct bk_engine *engine, const struct 
     uint64_t places = (uint64_t)engine->params.items_max + 2;
     uint64_t candidates = candidates_max(&engine->params);
     uint64_t sessions = engine->shared.posted.arena.limit / sizeof(struct bk_posted) + 2;
-    uint64_t neighbours = (uint64_t)BK__PREFIX_MAX * engine->params.postings_max + 1;
+    uint64_t neighbours = (uint64_t)BK__PREFIX_MAX * BK__POSTINGS_ASKED;
     uint64_t bytes = (places + sessions) * sizeof(struct bk__place) +
                      candidates * sizeof(struct bk__candidate) +
                      neighbours * sizeof(struct bk__neighbour) + (1 << 20);
@@ -209,7 +210,7 @@ static enum bk_situation situation_of(enum bk_context context, bool live)
     case BK_CONTEXT_COUNT:
         break;
     }
-    BK_ASSERT(!"a context of the table");
+    BK_ASSERT(false && "a context of the table");
 }
 
 static void prefix_of(struct bk__view *view, enum bk_context context)
@@ -259,6 +260,12 @@ static void rank_view(const struct bk__view *view, enum bk_context context, uint
         .context = context, .situation = view->situation, .for_item = view->for_item};
     select_best(view, list_size(size), list);
     if (list->count == list_size(size)) return;
+    if (view->situation == BK_SITUATION_HOME_LIVE && list->count) {
+        bk__score_reach(
+            view, list); /* too little is known of the session's items: their partners' partners */
+        select_best(view, list_size(size), list);
+        if (list->count == list_size(size)) return;
+    }
     bk__score_fill(view); /* too little is known: the popular take the places that are left */
     select_best(view, list_size(size), list);
 }

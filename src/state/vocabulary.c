@@ -3,7 +3,7 @@
 
 void bk_state_params_default(struct bk_state_params *params)
 {
-    enum { MINUTE_MS = 60 * 1000, DAY_MS = 24 * 60 * MINUTE_MS };
+    static const int64_t MINUTE_MS = 60 * 1000, DAY_MS = 24 * 60 * MINUTE_MS;
     *params = (struct bk_state_params){
         .bytes_max = (uint64_t)4 << 30,
         .shards_max = 16,
@@ -12,7 +12,7 @@ void bk_state_params_default(struct bk_state_params *params)
         .pair_partners_max = 384,
         .receipt_lines_max = 64,
         .postings_max = 200,
-        .pair_epoch_ms = (int64_t)7 * DAY_MS,
+        .pair_epoch_ms = 7 * DAY_MS,
         .popularity_epoch_ms = DAY_MS,
         .session_gap_ms = 30 * MINUTE_MS,
         .session_events_max = 200,
