@@ -3,7 +3,7 @@
 
 void bk_state_params_default(struct bk_state_params *params)
 {
-    static const int64_t MINUTE_MS = 60 * 1000, DAY_MS = 24 * 60 * MINUTE_MS;
+    const int64_t minute_ms = 60 * 1000, day_ms = 24 * 60 * minute_ms;
     *params = (struct bk_state_params){
         .bytes_max = (uint64_t)4 << 30,
         .shards_max = 16,
@@ -12,14 +12,14 @@ void bk_state_params_default(struct bk_state_params *params)
         .pair_partners_max = 384,
         .receipt_lines_max = 64,
         .postings_max = 200,
-        .pair_epoch_ms = 7 * DAY_MS,
-        .popularity_epoch_ms = DAY_MS,
-        .session_gap_ms = 30 * MINUTE_MS,
+        .pair_epoch_ms = 7 * day_ms,
+        .popularity_epoch_ms = day_ms,
+        .session_gap_ms = 30 * minute_ms,
         .session_events_max = 200,
         .cart_lines_max = 500,
         .history_items_max = 1024,
         .consent_default = BK_CONSENT_SESSION,
-        .time_ahead_max_ms = 5 * MINUTE_MS,
+        .time_ahead_max_ms = 5 * minute_ms,
     };
 }
 
