@@ -38,21 +38,16 @@ static void on_delivery(rd_kafka_t *rk, const rd_kafka_message_t *message, void 
 
 static rd_kafka_t *make_producer(struct load *load, const char *brokers, bool at_rate)
 {
-    const char *const properties[] = {"bootstrap.servers",
-                                      brokers,
-                                      "enable.idempotence",
-                                      "true",
-                                      "partitioner",
-                                      "murmur2_random",
-                                      "compression.codec",
-                                      "lz4",
-                                      "linger.ms",
-                                      at_rate ? "1" : "20",
-                                      "queue.buffering.max.kbytes",
-                                      "65536",
-                                      "topic.metadata.propagation.max.ms",
-                                      "5000",
-                                      NULL};
+    /* clang-format off */
+    const char *const properties[] = {
+        "bootstrap.servers", brokers,
+        "enable.idempotence", "true", "partitioner", "murmur2_random",
+        "compression.codec", "lz4", "linger.ms", at_rate ? "1" : "20",
+        "queue.buffering.max.kbytes", "65536", "topic.metadata.propagation.max.ms", "5000",
+        "log_level", "3", /* a young broker's "load in progress" is nobody's concern */
+        NULL,
+    };
+    /* clang-format on */
     char text[200];
     rd_kafka_conf_t *conf = rd_kafka_conf_new();
     for (const char *const *at = properties; *at; at += 2) {
