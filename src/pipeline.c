@@ -341,6 +341,11 @@ bool bk_pipeline_turn(struct bk_pipeline *pl, bk_mono_ms_t mono, bk_wall_ms_t wa
     return more || took == PULL_PER_TURN;                                  /* 5. is there more? */
 }
 
+void bk_pipeline_note_turn(struct bk_pipeline *pl, int64_t took_us)
+{
+    bk_histogram_add(&pl->metrics.histogram[BK_HISTOGRAM_TURN], took_us);
+}
+
 void bk_pipeline_close_intake(struct bk_pipeline *pl)
 {
     pl->closing = true;
@@ -401,10 +406,14 @@ struct bk_now bk_pipeline_now(const struct bk_pipeline *pl)
 static void set_state_gauges(struct bk_pipeline *pl)
 {
     struct bk_metrics *m = &pl->metrics;
-    uint64_t shared = bk_shared_bytes(&pl->engine.shared), subjects = 0;
-    for (int32_t partition = 0; partition < pl->engine.shard_top; partition++)
-        if (pl->engine.shards[partition])
-            subjects += bk_shard_totals(pl->engine.shards[partition])->subjects;
+    uint64_t shared = bk_shared_bytes(&pl->engine.shared), subjects = 0, coalesced = 0;
+    for (int32_t partition = 0; partition < pl->engine.shard_top; partition++) {
+        if (!pl->engine.shards[partition]) continue;
+        const struct bk_shard_totals *totals = bk_shard_totals(pl->engine.shards[partition]);
+        subjects += totals->subjects;
+        coalesced += totals->coalesced;
+    }
+    bk_metrics_set(m, BK_METRIC_LISTS_COALESCED, coalesced);
     bk_metrics_set(m, BK_METRIC_STATE_BYTES_SHARED, shared);
     bk_metrics_set(m, BK_METRIC_STATE_BYTES_SHARDS, bk_engine_bytes(&pl->engine) - shared);
     bk_metrics_set(m, BK_METRIC_STATE_BYTES_RANK, bk_ranker_bytes(pl->ranker));

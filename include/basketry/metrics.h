@@ -42,8 +42,6 @@ extern "C" {
       "A record went to the dead-letter topic.", "Alert on its rate; the headers of each letter name field and reason.") \
     X(BK_METRIC_LISTS_PUBLISHED,       "basketry_lists_published_total",          COUNTER,    "context", BK_CONTEXT_TABLE(BK_METRIC_WORD_3), BK_CONTEXT_COUNT, \
       "A shopper's list was acknowledged by Redis.", "Zero while records are read: look at basketry_redis_answers_total.") \
-    X(BK_METRIC_LISTS_UNCHANGED,       "basketry_lists_unchanged_total",          COUNTER,    "",        "", 1, \
-      "A list was ranked anew and came out as it was published: nothing was written.", "Nothing; it is work saved.") \
     X(BK_METRIC_LISTS_COALESCED,       "basketry_lists_coalesced_total",          COUNTER,    "",        "", 1, \
       "An event found its list waiting already: one refresh serves both.", "A share that grows means lists wait longer: look at the age histogram.") \
     X(BK_METRIC_ITEM_LISTS_PUBLISHED,  "basketry_item_lists_published_total",     COUNTER,    "",        "", 1, \

@@ -48,6 +48,8 @@ BK_MUST_CHECK int bk_pipeline_attach(struct bk_pipeline *pipeline, struct bk_sou
 /** One turn: publish what is ready, pull what there is room for, publish what that changed, bounded housekeeping. Returns whether
  *  another turn is worth taking at once. */
 bool bk_pipeline_turn(struct bk_pipeline *pipeline, bk_mono_ms_t mono, bk_wall_ms_t wall_ms);
+/** Count the length of a turn, for the owner has the clock. */
+void bk_pipeline_note_turn(struct bk_pipeline *pipeline, int64_t took_us);
 /** Pull nothing any more. */
 void bk_pipeline_close_intake(struct bk_pipeline *pipeline);
 /** Every assigned partition has reached the end it had at start, and everything is published. */

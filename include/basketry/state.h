@@ -332,6 +332,7 @@ struct bk_shard_totals {
     int64_t next_offset;   /* the record to apply next                                              */
     uint64_t applied, duplicates, dropped;
     uint64_t purchases, refunds;
+    uint64_t coalesced;    /* lists that waited already when an event asked for them                */
     uint32_t subjects;
     uint32_t evict_hand;
     uint32_t stamp;

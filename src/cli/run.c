@@ -72,6 +72,7 @@ static bool take_turns(struct run *run)
     for (int i = 0; i < TURNS_PER_WAKE && more; i++) {
         uint64_t before_ns = uv_hrtime();
         more = bk_pipeline_turn(run->pl, (bk_mono_ms_t){(int64_t)(before_ns / 1000000)}, wall_ms());
+        bk_pipeline_note_turn(run->pl, (int64_t)(uv_hrtime() - before_ns) / 1000);
     }
     return more;
 }

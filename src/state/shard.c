@@ -183,6 +183,8 @@ void bk_dirty_put(struct bk_shard *shard, uint32_t subject, uint32_t stamp, uint
     const struct bk_subject *now = bk_subject(shard, subject);
     if (!now->alive || now->stamp != stamp) return;
     struct bk_subject *sub = bk__subject(shard, subject);
+    if (waiting_ms)
+        bk__shard_totals(shard)->coalesced += (uint32_t)__builtin_popcount(sub->dirty & contexts);
     sub->dirty |= contexts;
     if (waiting_ms && (!sub->waiting_ms || waiting_ms < sub->waiting_ms))
         sub->waiting_ms = waiting_ms;
