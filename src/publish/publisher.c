@@ -48,6 +48,7 @@ struct bk_publisher {
     struct bk_metrics *metrics;
     struct bk_publisher_options options;
     uint32_t unanswered;
+    bool finishing;         /* the refresher is still  */
     int32_t turn_partition; /* where the next turn starts: no shard waits for another */
     uint32_t item_batch;    /* items left of this interval's batch */
     int64_t item_due_ms;
@@ -324,11 +325,25 @@ static void publish_erasures(struct bk_publisher *pub)
     }
 }
 
+/* An UNLINK that was tried again may have hit the list of a shopper who came back meanwhile: that one is written again. */
+static void rewrite_if_back(struct bk_publisher *pub, const struct erasure *erasure, uint32_t context)
+{
+    for (int32_t partition = 0; partition < pub->engine->shard_top; partition++) {
+        struct bk_shard *shard = pub->engine->shards[partition];
+        uint32_t subject = shard ? bk_subject_find(shard, bk_str(erasure->id, erasure->id_len)) : 0;
+        if (!subject) continue;
+        const struct bk_subject *sub = bk_subject(shard, subject);
+        if (sub->live >> context & 1) bk_dirty_put(shard, subject, sub->stamp, 1u << context, 0);
+    }
+}
+
 static void erasure_answered(struct bk_publisher *pub, const struct bk_ticket *ticket, bool retry)
 {
     struct erasure *erasure = &pub->erasures[ticket->handle];
+    uint32_t context = ticket->what & 0xff;
     erasure->unanswered--;
-    if (retry) erasure->contexts |= 1u << (ticket->what & 0xff);
+    if (retry) erasure->contexts |= 1u << context;
+    else rewrite_if_back(pub, erasure, context);
     if (!erasure->contexts && !erasure->unanswered) *erasure = (struct erasure){0}; /* the id goes too */
 }
 
@@ -445,7 +460,8 @@ bool bk_publisher_turn(struct bk_publisher *pub, const struct bk_now *now)
         publish_items(pub, now);
         publish_popular(pub, now);
     }
-    sweep_turn(pub, now);
+    bool lost = pub->sweep.fast || pub->sweep.item; /* Redis came back empty: that is owed even at the end */
+    if (lost || !pub->finishing) sweep_turn(pub, now);
     return bk_sink_room(pub->sink) && (bk_publisher_waiting(pub) || pub->item_batch || pub->sweep.fast || pub->sweep.item);
 }
 
@@ -491,6 +507,11 @@ void bk_publisher_connected(struct bk_publisher *pub, bool fresh)
     pub->sweep.partition = 0;
     pub->sweep.subject = 0;
     pub->sweep.item = bk_table_top(&pub->engine->shared.items) ? 1 : 0;
+}
+
+void bk_publisher_finish(struct bk_publisher *pub)
+{
+    pub->finishing = true;
 }
 
 bool bk_publisher_is_idle(const struct bk_publisher *pub)

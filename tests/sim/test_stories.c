@@ -281,6 +281,31 @@ static void an_erasure_outlives_an_outage(void **state)
     assert_non_null(home_of("c:bob").value);
 }
 
+static void a_shopper_who_comes_back_while_being_erased_keeps_the_new_lists(void **state)
+{
+    (void)state;
+    tell_views("ada", 2, 0);
+    tell_now(tell(BK_EVENT_CUSTOMER_ERASED, "ada", TOLD_START + TOLD_MINUTE), 0);
+    tell_now(tell_view("ada", "i1", TOLD_START + TOLD_HOUR), 0);
+    struct sim_plan plan = sim_plan_calm(13);
+    plan.latency_ms_max = 0;
+    open_world(&plan);
+    world.source.part[0].visible = 2;
+    sim_world_pass(&world, 3000, 100);
+    world.source.part[0].visible = 4;
+    bk_pipeline_turn(world.pl, world.mono, world.wall_ms);
+    world.sink.answer =
+        BK_OUTCOME_BUSY; /* the six UNLINKs find Redis busy, the lists behind them do not */
+    world.sink.per_turn_max = BK_CONTEXT_COUNT;
+    sim_sink_turn(&world.sink, world.wall_ms);
+    assert_int_equal(world.sink.outcomes[BK_OUTCOME_BUSY], BK_CONTEXT_COUNT);
+    sim_world_mend(&world);
+    sim_world_until_done(&world);
+    struct sim_entry home = home_of("c:ada");
+    assert_non_null(home.value);
+    assert_non_null(strstr(home.value, "\"offset\":3}"));
+}
+
 static void state_takes_no_more_while_the_sink_is_away(void **state)
 {
     (void)state;
@@ -314,6 +339,7 @@ int main(void)
         STORY(records_that_come_again_after_a_rebalance_count_once),
         STORY(the_first_lists_are_ranked_at_the_time_of_the_stream),
         STORY(an_erasure_outlives_an_outage),
+        STORY(a_shopper_who_comes_back_while_being_erased_keeps_the_new_lists),
         STORY(state_takes_no_more_while_the_sink_is_away),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
