@@ -349,6 +349,7 @@ void bk_pipeline_note_turn(struct bk_pipeline *pl, int64_t took_us)
 void bk_pipeline_close_intake(struct bk_pipeline *pl)
 {
     pl->closing = true;
+    if (pl->publisher) bk_publisher_finish(pl->publisher);
 }
 
 bool bk_pipeline_is_idle(const struct bk_pipeline *pl)

@@ -59,6 +59,8 @@ void bk_publisher_erase(struct bk_publisher *publisher, bk_str_t subject, uint32
 
 /** Subjects' lists that wait (queued subjects). */
 uint32_t bk_publisher_waiting(const struct bk_publisher *publisher);
+/** The end is near: what waits is published, but the refresher adds nothing to it, so that there is an end. */
+void bk_publisher_finish(struct bk_publisher *publisher);
 /** Nothing waits and nothing is unanswered: Redis has every list that is due, the popular one and what it lost included. */
 bool bk_publisher_is_idle(const struct bk_publisher *publisher);
 /** Sweeps of the refresher that are complete. */
