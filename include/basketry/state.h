@@ -116,8 +116,10 @@ struct bk_item {
     uint32_t category;                 /* hash of the top category, 0 when not known                */
     int64_t price_minor;               /* BK_NULL_I64: not known                                    */
     uint32_t slot[BK_EPOCH_SLOTS];     /* popularity points by epoch modulo 16, the newest 16       */
+    uint32_t known, again;             /* receipts of customers with a history; with it in there already */
+    uint32_t pad[2];
 };
-_Static_assert(sizeof(struct bk_item) == 144, "whole units of 16 bytes");
+_Static_assert(sizeof(struct bk_item) == 160, "whole units of 16 bytes");
 
 /** UNPOSTED: postings were dropped for want of memory. FORGOT << kind: a row of that kind was dropped, or an addition refused, for want of memory: what it counts is at most the truth. */
 enum { BK_ITEM_DIRTY = 1, BK_ITEM_POPULAR = 2, BK_ITEM_WARM = 4, BK_ITEM_UNPOSTED = 8, BK_ITEM_FORGOT = 16 };
@@ -126,7 +128,7 @@ enum { BK_ITEM_DIRTY = 1, BK_ITEM_POPULAR = 2, BK_ITEM_WARM = 4, BK_ITEM_UNPOSTE
 struct bk_item_hot {
     uint32_t receipts;   /* receipts that hold it                                                   */
     uint32_t sessions;   /* sessions that saw it                                                    */
-    uint32_t points;     /* popularity points ever: a view counts 1, a cart 4, a receipt 16         */
+    uint32_t points;     /* popularity points ever: BK_POINTS_*                                     */
     uint32_t epoch;      /* newest popularity epoch that counted                                    */
     uint32_t points_now; /* points in that epoch                                                    */
     float points_before; /* the 15 epochs before it, decayed to it; derived from the slots          */
@@ -138,6 +140,7 @@ _Static_assert(sizeof(struct bk_item_hot) == 32, "two to a cache line");
 /** Cosine's shrinkage: pairs seen once between rare items are not certain. */
 #define BK_COSINE_REG 20.0f
 
+/** What an act counts; each of a receipt's n lines counts 16 / sqrt(n). */
 enum { BK_POINTS_VIEW = 1, BK_POINTS_CART = 4, BK_POINTS_RECEIPT = 16 };
 
 enum { BK_POPULAR_MAX = 128 };
@@ -173,6 +176,10 @@ struct bk_shared {
 /** Sums over all shards; part of the state. */
 struct bk_shared_totals {
     uint64_t receipts, sessions, views;
+    uint64_t known, again;            /* sums of the items'                                         */
+    uint64_t acts[BK_EPOCH_SLOTS];    /* points of whole acts (a receipt counts once), by epoch modulo 16 */
+    uint32_t acts_epoch;              /* the newest of the 16                                       */
+    uint32_t pad;
     int64_t time_max_ms;              /* the stream's clock: the newest event time, never past its record's own time */
     uint32_t popular_count;
     uint32_t popular_epoch;           /* the epoch for which `popular` is exact                     */
@@ -216,6 +223,12 @@ static inline bool bk_row_is_lossy(const struct bk_shared *shared, uint32_t item
 uint32_t bk_item_find(const struct bk_shared *shared, bk_str_t id);
 /** Popularity of an item in `epoch`: points decayed by half every 7 epochs. A pure function of the slots. */
 float bk_item_popularity(const struct bk_shared *shared, uint32_t item, uint32_t epoch);
+/** Popularity of all acts together: an item's popularity divided by it is the share of the acts that were about the item. */
+float bk_acts_popularity(const struct bk_shared *shared, uint32_t epoch);
+/** How much more often than others the item is bought again, 1 = as often: the square root of the ratio, pulled towards 1 by
+ *  BK_AGAIN_REG receipts. */
+float bk_item_again(const struct bk_shared *shared, uint32_t item);
+#define BK_AGAIN_REG 20.0f
 /** Popularity epoch of a time. */
 uint32_t bk_popularity_epoch(const struct bk_state_params *params, int64_t time_ms);
 
@@ -272,7 +285,7 @@ struct bk_cart_line {                  /* map entry                             
 };
 struct bk_bought {                     /* map entry: one item of a purchase history                 */
     uint32_t item;
-    uint32_t weight_q16;               /* sum over receipts of 0.98^(receipts since), as of `receipt` */
+    uint32_t weight_q16;               /* sum over receipts of lines^(-1/8) 0.97^(receipts since), as of `receipt` */
     uint32_t receipt;                  /* the customer's receipt that bought it last, from 1        */
     uint32_t count;                    /* receipts with it                                          */
     uint32_t first_s, last_s;          /* when, seconds since 1970                                  */
@@ -360,7 +373,7 @@ static inline const struct bk_session *bk_subject_session(const struct bk_shard 
 }
 /** The handle of a subject ("c:..." or "v:..."), or 0. */
 uint32_t bk_subject_find(const struct bk_shard *shard, bk_str_t id);
-/** 0.98^n with 16 fraction bits: the decay of a history's weights by receipt. */
+/** 0.97^n with 16 fraction bits: the decay of a history's weights by receipt. */
 uint32_t bk_history_decay_q16(uint32_t receipts);
 /** 0.7^n with 16 fraction bits: the decay of a session's repeats by event. */
 uint32_t bk_repeat_decay_q16(uint32_t events);

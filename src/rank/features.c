@@ -7,8 +7,12 @@
  *   session rules   score(j) = sum_i w_i 0.5^back(i) n(i -> j)                                    Ludewig, Jannach 2018 (SR), decayed
  *   item cosine     score(j) = sum_i w_i f^back(i) c_ij / sqrt((n_i + r)(n_j + r)),  r = 20       Sarwar et al. 2001, with shrinkage
  *   repeat          score(j) = sum over j's places p in the session of 0.7^(L - p)
- *   buy again       score(j) = sum over the customer's receipts with j of 0.98^(receipts since)   as the decayed counts of TIFU-kNN's first part
- *   popular         score(j) = pop_j / max pop, points halved every 7 epochs
+ *   buy again       score(j) = again(j) / n^(1/4) sum over the customer's receipts r with j of |r|^(-1/8) 0.97^(receipts since)
+ *                   again(j) = sqrt(rebuys of j / rebuys of everything), shrunk; n = sum over all of them of 0.97^(receipts since)
+ *   popular         score(j) = the share of everybody's recent acts that were about j, halved every 7 epochs, with 50 receipts of nothing
+ *
+ * AT REST     buy again + k popular is a count smoothed by what everybody buys, as a Dirichlet prior smooths it: the prior weighs k n^(1/4)
+ * receipts, so short histories lean on it more. Both are shares of receipts, so that one k serves shops of large and of small baskets.
  */
 #include "internal.h"
 
@@ -16,6 +20,9 @@ enum root { ROOT_NONE, ROOT_RECEIPTS, ROOT_SESSIONS };
 
 /* An item that faded below this share of a fresh one is not worth its row. */
 #define FADED_AWAY 0.01f
+
+/* As if the shop had had this much going on about nothing it sells: the popularity of a shop that has just opened says little. */
+#define UNKNOWN_ACTS (50.0f * BK_POINTS_RECEIPT)
 
 /* What fills a list up stands behind everything that has a reason of its own. */
 #define FILL_WEIGHT 1e-6f
@@ -102,38 +109,42 @@ static void gather_repeat(const struct bk__view *view, enum bk_scorer scorer)
     }
 }
 
+/* The customer's receipts, each faded as its lines are: 1 for one, 33 for very many. */
+static float receipts_now(const struct bk_subject *sub)
+{
+    return (float)(65536 - bk_history_decay_q16(sub->receipts)) / (65536.0f * 0.03f);
+}
+
 static void gather_buy_again(const struct bk__view *view, enum bk_scorer scorer)
 {
     (void)scorer;
-    if (!view->sub) return;
+    if (!view->sub || !view->sub->receipts) return;
+    const struct bk_shared *shared = &view->ranker->engine->shared;
     const struct bk_bought *bought;
+    float scale = 1.0f / 65536.0f / __builtin_sqrtf(__builtin_sqrtf(receipts_now(view->sub)));
     for (uint32_t at = 0;
          (bought = bk_map_next(&view->shard->heap, view->sub->history, &at)) != NULL;) {
         uint64_t q16 = (uint64_t)bought->weight_q16 *
                            bk_history_decay_q16(view->sub->receipts - bought->receipt) >>
                        16;
-        bk__contribute(view->ranker, bought->item, (float)q16 / 65536.0f, 0, bought->count);
+        bk__contribute(view->ranker, bought->item,
+                       (float)q16 * scale * bk_item_again(shared, bought->item), 0, bought->count);
     }
 }
 
-/* Popularity against that of the most popular item: for everybody's favourites, and for every
- * candidate found before. */
+/* The share of everybody's acts: for everybody's favourites, and for every candidate found before. */
 static void gather_popular(const struct bk__view *view, enum bk_scorer scorer)
 {
     (void)scorer;
     struct bk_ranker *ranker = view->ranker;
     const struct bk_shared *shared = &ranker->engine->shared;
     const struct bk_shared_totals *totals = bk_totals(shared);
-    float most = 0.0f;
-    for (uint32_t i = 0; i < totals->popular_count; i++) {
-        float popularity = bk_item_popularity(shared, totals->popular[i], view->epoch);
-        if (popularity > most) most = popularity;
+    float acts = bk_acts_popularity(shared, view->epoch) + UNKNOWN_ACTS;
+    for (uint32_t i = 0; i < totals->popular_count; i++)
         bk__candidate_of(ranker, totals->popular[i]);
-    }
-    if (most <= 0.0f) return;
     for (uint32_t i = 0; i < ranker->count; i++) {
         uint32_t item = ranker->candidate[i].item;
-        bk__contribute(ranker, item, bk_item_popularity(shared, item, view->epoch) / most, 0,
+        bk__contribute(ranker, item, bk_item_popularity(shared, item, view->epoch) / acts, 0,
                        bk_item_hot(shared, item)->points);
     }
 }

@@ -60,6 +60,17 @@ static void points(struct bk__turn *turn, uint32_t item, uint32_t n)
     if (turn->learns) bk__points_add(turn->engine, item, turn->popularity_epoch, n);
 }
 
+static void act(struct bk__turn *turn, uint32_t n)
+{
+    if (turn->learns) bk__acts_add(turn->engine, turn->popularity_epoch, n);
+}
+
+/* Large receipts say less about each of their lines. */
+static uint32_t points_of_line(uint32_t lines)
+{
+    return lines ? (uint32_t)(BK_POINTS_RECEIPT / __builtin_sqrtf((float)lines) + 0.5f) : 0;
+}
+
 /* The handle of an event's item. While shared is frozen nothing new is learnt. */
 static uint32_t item_of(struct bk__turn *turn, bk_str_t id)
 {
@@ -74,6 +85,7 @@ static void view(struct bk__turn *turn)
     bk__session_see(turn, item, WEIGHT_VIEW);
     bk__subject(turn->shard, turn->subject)->last_item = item;
     points(turn, item, BK_POINTS_VIEW);
+    act(turn, BK_POINTS_VIEW);
     if (turn->learns) bk__totals(&turn->engine->shared)->views++;
 }
 
@@ -87,6 +99,7 @@ static void change_cart(struct bk__turn *turn)
         if (!item) continue;
         bk__session_see(turn, item, WEIGHT_CART);
         points(turn, item, BK_POINTS_CART);
+        act(turn, BK_POINTS_CART);
     }
 }
 
@@ -96,9 +109,11 @@ static void learn_receipt(struct bk__turn *turn)
     const struct bk__scratch *scratch = turn->engine->scratch;
     struct bk_shared *shared = &turn->engine->shared;
     uint32_t lines = scratch->line_count, most = turn->engine->params.receipt_lines_max;
+    uint32_t share = points_of_line(lines);
+    act(turn, BK_POINTS_RECEIPT);
     for (uint32_t i = 0; i < lines; i++) {
         bk__support_add(shared, scratch->line_item[i], 1, 0);
-        points(turn, scratch->line_item[i], BK_POINTS_RECEIPT);
+        points(turn, scratch->line_item[i], share);
         bk__item_dirty(turn->engine, scratch->line_item[i]);
     }
     if (lines > most) {

@@ -124,6 +124,7 @@ static uint64_t item_digest(const struct bk_shared *shared, uint32_t number, uin
     const struct bk_item_hot *hot = bk_item_hot(shared, number);
     uint64_t mix = fold(fold(item->id_hash, (uint64_t)hot->receipts << 32 | hot->sessions),
                         (uint64_t)hot->points << 32 | hot->epoch);
+    mix = fold(mix, (uint64_t)item->known << 32 | item->again);
     for (int i = 0; i < BK_EPOCH_SLOTS; i++) mix = fold(mix, item->slot[i]);
     for (uint64_t kind = 0; kind < BK_PAIR_KIND_COUNT; kind++) {
         bk_ref_t row = item->rows[kind];
@@ -141,6 +142,9 @@ uint64_t bk_shared_digest(const struct bk_shared *shared, uint64_t *lossy)
     const struct bk_shared_totals *totals = bk_totals(shared);
     uint64_t sum = fold(fold(totals->receipts, totals->sessions),
                         fold(totals->views, (uint64_t)totals->time_max_ms));
+    sum = fold(fold(sum, totals->known), totals->again);
+    for (int i = 0; i < BK_EPOCH_SLOTS; i++) sum = fold(sum, totals->acts[i]);
+    sum = fold(sum, totals->acts_epoch);
     *lossy = 0;
     uint32_t top = bk_table_top(&shared->items);
     for (uint32_t number = 1; number <= top; number++)

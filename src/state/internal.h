@@ -76,6 +76,8 @@ static inline struct bk_item_hot *bk__item_hot(struct bk_shared *shared, uint32_
     return bk_table_write(&shared->hot, item);
 }
 void bk__support_add(struct bk_shared *shared, uint32_t item, uint32_t receipts, uint32_t sessions);
+/* A customer with a history bought the item; for the first time or again. */
+void bk__again_add(struct bk_shared *shared, uint32_t item, bool again);
 void bk__item_fact_set(struct bk_engine *engine, uint32_t item, bk_str_t name, bk_str_t category,
                        bk_str_t brand);
 void bk__item_dirty(struct bk_engine *engine, uint32_t item);
@@ -87,6 +89,8 @@ bool bk__shared_evict(struct bk_engine *engine);
 
 /* ---- popular.c ---- */
 void bk__points_add(struct bk_engine *engine, uint32_t item, uint32_t epoch, uint32_t points);
+/* A whole act, which may have been about several items. */
+void bk__acts_add(struct bk_engine *engine, uint32_t epoch, uint32_t points);
 
 /* ---- pairs.c ---- */
 void bk__pair_add(struct bk_engine *engine, enum bk_pair_kind kind, uint32_t a, uint32_t b,

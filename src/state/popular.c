@@ -3,7 +3,7 @@
  *
  * THE IDEA
  *   An item keeps its points for the newest 16 epochs (days) in a ring. Its popularity is their
- * sum, halved every 7 epochs. All items fade by the same factor, so an event nearly always lifts its
+ * sum, halved every 7 epochs; a ring of all acts tells what share of them that is. All items fade by the same factor, so an event nearly always lifts its
  * own item and no other: the set of the most popular is kept by comparing the item just lifted with
  * the least of the set. It is searched anew when an epoch begins, and when points that fell off its
  * ring's end take a member of the set below the least of it. INVARIANTS  slots hold epochs (hot.epoch - 15 .. hot.epoch); points_before is a pure
@@ -43,6 +43,27 @@ float bk_item_popularity(const struct bk_shared *shared, uint32_t item, uint32_t
     const struct bk_item_hot *hot = bk_item_hot(shared, item);
     float points = (float)hot->points_now + hot->points_before;
     return epoch > hot->epoch ? points * fade_by(epoch - hot->epoch) : points;
+}
+
+float bk_acts_popularity(const struct bk_shared *shared, uint32_t epoch)
+{
+    const struct bk_shared_totals *totals = bk_totals(shared);
+    float sum = 0.0f;
+    for (uint32_t back = 0; back < BK_EPOCH_SLOTS && back <= totals->acts_epoch; back++)
+        sum += (float)totals->acts[(totals->acts_epoch - back) % BK_EPOCH_SLOTS] * fade[back];
+    return epoch > totals->acts_epoch ? sum * fade_by(epoch - totals->acts_epoch) : sum;
+}
+
+void bk__acts_add(struct bk_engine *engine, uint32_t epoch, uint32_t points)
+{
+    struct bk_shared_totals *totals = bk__totals(&engine->shared);
+    if (epoch > totals->acts_epoch) {
+        uint32_t steps = epoch - totals->acts_epoch;
+        for (uint32_t i = 1; i <= steps && i <= BK_EPOCH_SLOTS; i++)
+            totals->acts[(totals->acts_epoch + i) % BK_EPOCH_SLOTS] = 0;
+        totals->acts_epoch = epoch;
+    }
+    if (totals->acts_epoch - epoch < BK_EPOCH_SLOTS) totals->acts[epoch % BK_EPOCH_SLOTS] += points;
 }
 
 /* ---- the most popular ---- */

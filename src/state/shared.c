@@ -123,6 +123,25 @@ void bk__support_add(struct bk_shared *shared, uint32_t number, uint32_t receipt
     hot->root_sessions = 1.0f / __builtin_sqrtf((float)hot->sessions + BK_COSINE_REG);
 }
 
+void bk__again_add(struct bk_shared *shared, uint32_t number, bool again)
+{
+    struct bk_item *item = bk__item(shared, number);
+    struct bk_shared_totals *totals = bk__totals(shared);
+    item->known = bk__add_u32(item->known, 1);
+    item->again = bk__add_u32(item->again, again);
+    totals->known++;
+    totals->again += again;
+}
+
+float bk_item_again(const struct bk_shared *shared, uint32_t number)
+{
+    const struct bk_item *item = bk_item(shared, number);
+    const struct bk_shared_totals *totals = bk_totals(shared);
+    float usual = ((float)totals->again + 1.0f) / ((float)totals->known + 1.0f);
+    float own = ((float)item->again + BK_AGAIN_REG * usual) / ((float)item->known + BK_AGAIN_REG);
+    return __builtin_sqrtf(own / usual);
+}
+
 static uint32_t item_create(struct bk_engine *engine, bk_str_t id)
 {
     struct bk_shared *shared = &engine->shared;

@@ -87,7 +87,7 @@ static uint32_t power_q16(uint32_t base_q16, uint32_t n)
 
 uint32_t bk_history_decay_q16(uint32_t receipts)
 {
-    return power_q16(64225, receipts); /* 0.98 */
+    return power_q16(63570, receipts); /* 0.97 */
 }
 
 uint32_t bk_repeat_decay_q16(uint32_t events)

@@ -40,6 +40,7 @@ void model_destroy(struct model **model)
     free(m->posted);
     free(m->pair);
     free(m->points);
+    free(m->acts);
     free(m->posting);
     free(m);
     *model = NULL;
@@ -130,6 +131,14 @@ static void points_add(struct turn *turn, uint32_t item, uint32_t points)
     if (!turn->learns) return;
     uint32_t epoch = (uint32_t)((turn->t < 0 ? 0 : turn->t) / m->params.popularity_epoch_ms);
     PUSH(m->points, m->points_count, m->points_cap, (struct model_points){item, epoch, points});
+}
+
+static void act_add(struct turn *turn, uint32_t points)
+{
+    struct model *m = turn->m;
+    if (!turn->learns) return;
+    uint32_t epoch = (uint32_t)((turn->t < 0 ? 0 : turn->t) / m->params.popularity_epoch_ms);
+    PUSH(m->acts, m->acts_count, m->acts_cap, (struct model_points){0, epoch, points});
 }
 
 static void post(struct turn *turn, uint32_t item)
@@ -288,9 +297,10 @@ static void distinct_lines(struct turn *turn, bool create)
 static void receipt_learn(struct turn *turn)
 {
     uint32_t most = turn->m->params.receipt_lines_max;
+    act_add(turn, 16);
     for (uint32_t i = 0; i < turn->lines; i++) {
         turn->m->item_receipts[turn->line[i]]++;
-        points_add(turn, turn->line[i], 16);
+        points_add(turn, turn->line[i], (uint32_t)lround(16 / sqrt(turn->lines)));
         for (uint32_t j = 0; j < turn->lines; j++)
             if (i != j && i < most && j < most)
                 pair_add(turn, BK_PAIR_BOUGHT, turn->line[i], turn->line[j], 1);
@@ -313,8 +323,9 @@ static void bought_after_views(struct turn *turn)
     }
 }
 
-static void history_add(struct model_subject *sub, uint32_t item, uint32_t quantity, uint32_t t_s)
+static void history_add(struct turn *turn, uint32_t item, uint32_t quantity, uint32_t t_s)
 {
+    struct model_subject *sub = turn->sub;
     uint32_t place = 0;
     while (place < sub->bought_count && sub->bought[place].item != item) place++;
     struct model_bought *b = &sub->bought[place];
@@ -322,7 +333,9 @@ static void history_add(struct model_subject *sub, uint32_t item, uint32_t quant
         sub->bought_count++;
         *b = (struct model_bought){.item = item, .first_s = t_s};
     }
-    b->weight = b->weight * pow(0.98, sub->receipts - b->receipt) + 1.0;
+    turn->m->item_known[item] += turn->learns;
+    turn->m->item_again[item] += turn->learns && b->count;
+    b->weight = b->weight * pow(0.97, sub->receipts - b->receipt) + pow(turn->lines, -0.125);
     b->receipt = sub->receipts;
     b->count++;
     b->quantity += quantity;
@@ -339,7 +352,7 @@ static void purchase(struct turn *turn)
     if (turn->consent == BK_CONSENT_PERSONAL) {
         turn->sub->receipts++;
         for (uint32_t i = 0; i < turn->lines; i++)
-            history_add(turn->sub, turn->line[i],
+            history_add(turn, turn->line[i],
                         within(turn->event->lines[turn->line_of[i]].quantity, 1),
                         (uint32_t)(turn->t / 1000));
     }
@@ -353,7 +366,7 @@ static void refund(struct turn *turn)
     for (uint32_t i = 0; i < turn->lines; i++)
         for (uint32_t j = 0; j < sub->bought_count; j++) {
             if (sub->bought[j].item != turn->line[i]) continue;
-            sub->bought[j].weight = fmax(0, sub->bought[j].weight - 1.0);
+            sub->bought[j].weight *= (sub->bought[j].count - 1.0) / sub->bought[j].count;
             if (--sub->bought[j].count == 0) sub->bought[j] = sub->bought[--sub->bought_count];
             break;
         }
@@ -380,6 +393,7 @@ static void step(struct turn *turn)
         see(turn, item, 4);
         sub->last_item = item + 1;
         points_add(turn, item, 1);
+        act_add(turn, 1);
         if (turn->learns) turn->m->views++;
         break;
     case BK_EVENT_CART_CHANGED:
@@ -387,6 +401,7 @@ static void step(struct turn *turn)
         for (uint32_t i = 0; event->op == BK_CART_ADD && i < event->line_count; i++) {
             see(turn, item_intern(turn->m, event->lines[i].item), 12);
             points_add(turn, item_intern(turn->m, event->lines[i].item), 4);
+            act_add(turn, 4);
         }
         break;
     case BK_EVENT_SUBJECT_MERGED:
@@ -495,6 +510,29 @@ enum bk_verdict_code model_apply(struct model *m, const struct told *told)
     int64_t clock = turn.t < told->place.record_ms ? turn.t : told->place.record_ms;
     if (clock > m->time_max_ms) m->time_max_ms = clock;
     return BK_VERDICT_OK;
+}
+
+double model_again(const struct model *m, uint32_t item)
+{
+    double known = 0, again = 0;
+    for (uint32_t i = 0; i < m->items; i++) {
+        known += m->item_known[i];
+        again += m->item_again[i];
+    }
+    double usual = (again + 1) / (known + 1);
+    return sqrt((m->item_again[item] + 20 * usual) / (m->item_known[item] + 20) / usual);
+}
+
+double model_acts(const struct model *m, uint32_t epoch)
+{
+    uint32_t newest = 0;
+    double sum = 0;
+    for (size_t i = 0; i < m->acts_count; i++)
+        if (m->acts[i].epoch > newest) newest = m->acts[i].epoch;
+    for (size_t i = 0; i < m->acts_count; i++)
+        if (newest - m->acts[i].epoch < BK_EPOCH_SLOTS)
+            sum += m->acts[i].points * pow(0.5, (newest - m->acts[i].epoch) / 7.0);
+    return epoch > newest ? sum * pow(0.5, (epoch - newest) / 7.0) : sum;
 }
 
 double model_popularity(const struct model *m, uint32_t item, uint32_t epoch)

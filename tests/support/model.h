@@ -76,6 +76,7 @@ struct model {
     const char *item[MODEL_ITEMS];
     uint32_t items;
     uint32_t item_receipts[MODEL_ITEMS], item_sessions[MODEL_ITEMS];
+    uint32_t item_known[MODEL_ITEMS], item_again[MODEL_ITEMS];
     struct model_subject *subject[MODEL_SUBJECTS];
     struct {
         int64_t next_offset;
@@ -84,10 +85,11 @@ struct model {
         uint64_t applied, duplicates, dropped, purchases, refunds;
     } shard[MODEL_SHARDS];
     struct model_pair *pair;
-    struct model_points *points;
+    struct model_points *points, *acts; /* of an act, `item` says nothing */
     struct model_posting *posting;
     struct model_posted **posted;
-    size_t pairs, pairs_cap, points_count, points_cap, postings, postings_cap, posteds, posteds_cap;
+    size_t pairs, pairs_cap, points_count, points_cap, acts_count, acts_cap, postings, postings_cap,
+        posteds, posteds_cap;
     uint64_t receipts, sessions, views;
     int64_t time_max_ms;
 };
@@ -98,6 +100,10 @@ enum bk_verdict_code model_apply(struct model *model, const struct told *told);
 struct model_subject *model_subject_find(const struct model *model, int partition, const char *id);
 /** Weight of a sight's item now: sum of 0.7^(events since) over its sights. */
 double model_repeat(const struct model_session *session, const struct model_seen *seen);
+/** How often an item is bought again, against the usual, from the counts. */
+double model_again(const struct model *model, uint32_t item);
+/** Popularity of all acts together, from the log. */
+double model_acts(const struct model *model, uint32_t epoch);
 /** Popularity by its definition, from the log. */
 double model_popularity(const struct model *model, uint32_t item, uint32_t epoch);
 

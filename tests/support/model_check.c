@@ -118,6 +118,9 @@ static void check_popularity(const struct model *m, const struct bk_shared *shar
             assert_near(bk_item_popularity(shared, handle[i], epoch + later), expected,
                         1e-5 * expected + 1e-6);
         }
+    double acts = model_acts(m, epoch), later = model_acts(m, epoch + 9);
+    assert_near(bk_acts_popularity(shared, epoch), acts, 1e-5 * acts + 1e-6);
+    assert_near(bk_acts_popularity(shared, epoch + 9), later, 1e-5 * later + 1e-6);
 }
 
 /* An item with points is among the popular exactly when fewer than BK_POPULAR_MAX stand before it. */
@@ -153,6 +156,9 @@ static void check_shared(const struct model *m, const struct bk_engine *engine)
         assert_int_not_equal(handle[i], 0);
         assert_int_equal(bk_item_hot(shared, handle[i])->receipts, m->item_receipts[i]);
         assert_int_equal(bk_item_hot(shared, handle[i])->sessions, m->item_sessions[i]);
+        assert_int_equal(bk_item(shared, handle[i])->known, m->item_known[i]);
+        assert_int_equal(bk_item(shared, handle[i])->again, m->item_again[i]);
+        assert_near(bk_item_again(shared, handle[i]), model_again(m, i), 1e-5);
     }
     assert_int_equal(bk_table_top(&shared->items), m->items);
     for (uint32_t i = 0; i < m->items; i++) {

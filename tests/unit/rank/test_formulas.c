@@ -19,7 +19,7 @@ struct naive {
     const struct model_subject *sub;
     bool live;
     uint32_t pairs[BK_PAIR_KIND_COUNT][ITEMS][ITEMS];
-    double popularity[ITEMS];
+    double popularity[ITEMS], acts;
     uint32_t prefix[PREFIX], prefix_count;
     double weight[PREFIX], back[PREFIX];
     uint32_t for_item; /* 1 + item */
@@ -35,8 +35,9 @@ static struct naive *naive_create(const struct model *m, int64_t now)
     n->m = m;
     for (size_t i = 0; i < m->pairs; i++)
         n->pairs[m->pair[i].kind][m->pair[i].a][m->pair[i].b] += m->pair[i].weight;
-    for (uint32_t i = 0; i < m->items; i++)
-        n->popularity[i] = model_popularity(m, i, (uint32_t)(now / m->params.popularity_epoch_ms));
+    uint32_t epoch = (uint32_t)(now / m->params.popularity_epoch_ms);
+    for (uint32_t i = 0; i < m->items; i++) n->popularity[i] = model_popularity(m, i, epoch);
+    n->acts = model_acts(m, epoch);
     return n;
 }
 
@@ -87,7 +88,7 @@ static double feature(const struct naive *n, enum bk_scorer scorer, uint32_t j)
                                [BK_SCORER_VIEWED] = BK_PAIR_VIEWED,
                                [BK_SCORER_BOUGHT] = BK_PAIR_BOUGHT,
                                [BK_SCORER_VIEW_BUY] = BK_PAIR_VIEW_BUY};
-    double sum = 0, most = 0;
+    double sum = 0, receipts = 0;
     switch (scorer) {
     case BK_SCORER_REPEAT:
         for (uint32_t i = 0; n->live && i < n->sub->session.seen_count; i++)
@@ -98,11 +99,11 @@ static double feature(const struct naive *n, enum bk_scorer scorer, uint32_t j)
         for (uint32_t i = 0; n->sub && i < n->sub->bought_count; i++)
             if (n->sub->bought[i].item == j)
                 sum = n->sub->bought[i].weight *
-                      pow(.98, n->sub->receipts - n->sub->bought[i].receipt);
-        return sum;
+                      pow(.97, n->sub->receipts - n->sub->bought[i].receipt);
+        for (uint32_t i = 0; n->sub && i < n->sub->receipts; i++) receipts += pow(.97, i);
+        return sum ? sum * model_again(n->m, j) / pow(receipts, .25) : 0;
     case BK_SCORER_POPULAR:
-        for (uint32_t i = 0; i < n->m->items; i++) most = fmax(most, n->popularity[i]);
-        return most > 0 ? n->popularity[j] / most : 0;
+        return n->popularity[j] / (n->acts + 50 * 16);
     default:
         break;
     }
