@@ -2,12 +2,16 @@
  * uses the same one later).
  *
  * A request is one line of words separated by tabs, well-formed UTF-8 without other control
- * characters. The answer is one line, then the body, then the connection's end: 0 TAB <bytes of the
- * body> LF <body>        the handler's JSON; the length tells a cut answer from a whole one <code>
- * TAB <reason> LF                     code is one of enum bk_error `printf 'status' | nc -NU
- * /tmp/basketry.sock` asks by hand. One request a connection, at most BK_CONTROL_CLIENTS_MAX
- * connections, each ended when it neither asks nor reads for BK_CONTROL_IDLE_MS. Handlers run on
- * the loop, must not block and have at most 1 ms a call: long answers page by a cursor.
+ * characters. The answer is one line, then the body, then the connection's end:
+ *
+ *     0 TAB <bytes of the body> LF <body>     the handler's JSON; the length tells a cut answer from
+ *                                             a whole one
+ *     <code> TAB <reason> LF                  code is one of enum bk_error
+ *
+ * `printf 'status\n' | nc -NU /tmp/basketry.sock` asks by hand. One request a connection, at most
+ * BK_CONTROL_CLIENTS_MAX connections, each ended when it neither asks nor reads for
+ * BK_CONTROL_IDLE_MS. Handlers run on the loop, must not block and have at most 1 ms a call: long
+ * answers page by a cursor.
  */
 #ifndef BASKETRY_CONTROL_H
 #define BASKETRY_CONTROL_H

@@ -1,9 +1,8 @@
 /* arena.c -- the reserved range, its size classes, and tables of equal records.
  *
  * LAYOUT   | bk_arena_root | block | block | ...      blocks are multiples of 16 bytes
- * CLASSES  class c < 8 is 16 * (c + 1) bytes; from there on four per doubling: 160 192 224 256 320
- * 384 ... COST     alloc and free: a list head and the block's first word; free also zeroes the
- * block.
+ * CLASSES  class c < 8 is 16 * (c + 1) bytes; then four per doubling: 160 192 224 256 320 384 ...
+ * COST     alloc and free: a list head and the block's first word; free also zeroes the block.
  */
 #include "basketry/arena.h"
 

@@ -1,5 +1,4 @@
-/* base.c -- the few functions behind base.h: comparison, the one hash, UTF-8, and the last words of
- * a bug. */
+/* base.c -- the few functions behind base.h: comparison, the one hash, UTF-8, a bug's last words. */
 #include "basketry/base.h"
 
 #include <stdio.h>

@@ -2,10 +2,10 @@
  *
  * THE IDEA
  *   There are as many buckets as records, and each insertion splits the bucket whose turn it is: no
- * insertion is slow, nothing moves but one short chain, and the heads are one growing array. LAYOUT
- * | bk_arena_root (owner[0] = buckets, owner[1] = records) | head u32 * buckets | INVARIANTS
- * buckets = max(8, most records there ever were); a record is in bucket_of(its hash). COST find:
- * one head and a chain of one record in the mean.
+ *   insertion is slow, nothing moves but one short chain, and the heads are one growing array.
+ * LAYOUT      | bk_arena_root (owner[0] = buckets, owner[1] = records) | head u32 * buckets |
+ * INVARIANTS  buckets = max(8, most records there ever were); a record is in bucket_of(its hash).
+ * COST        find: one head and a chain of one record in the mean.
  */
 #include "basketry/arena.h"
 

@@ -2,8 +2,9 @@
  *
  * LAYOUT      | bk_map_head | entry * 2^slots_log2 |      an empty slot has key 0
  * INVARIANTS  count <= 3/4 of the slots; an entry is reachable from its home slot without crossing
- * an empty one. COST        a hit looks at 2.5 slots in the mean at 3/4 load; 16-byte entries stand
- * four to a cache line.
+ *             an empty one.
+ * COST        a hit looks at 2.5 slots in the mean at 3/4 load; 16-byte entries stand four to a
+ *             cache line.
  */
 #include "basketry/arena.h"
 

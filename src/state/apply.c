@@ -1,10 +1,9 @@
 /* apply.c -- one event becomes state: the only way in.
  *
- *   place ─► known? ─► consent ─► time ─► subject ─► what happened (one step per kind) ─► dirty
- * lists
+ *   place ─► known? ─► consent ─► time ─► subject ─► what happened (one step per kind) ─► dirty lists
  *
- * Everything read here is in the record or in state, so the same log gives the same state. What
- * each kind refreshes is the table below.
+ * Everything read here is in the record or in state, so the same log gives the same state. What each
+ * kind refreshes is the table below.
  */
 #include "internal.h"
 

@@ -1,11 +1,12 @@
-/* dedup.c -- was this event applied before? The last N event ids of a partition, by 64-bit
- * fingerprint.
+/* dedup.c -- was this event applied before? The last N event ids of a partition, by fingerprint.
  *
- * LAYOUT      owner[0] = N (a power of two), owner[1] = ids so far;  | ring: u64 * N | set: u64 *
- * 2N | INVARIANTS  the set (open addressing, at most half full, 0 = empty, deletion shifts back)
- * holds exactly the ring's fingerprints. BOUND       an id that comes again after N others counts
- * as new; a new one is taken for old with probability N / 2^64. COST        two probes of one or
- * two cache lines an event, 24 bytes an id.
+ * LAYOUT      owner[0] = N (a power of two), owner[1] = ids so far;
+ *             | ring: u64 * N | set: u64 * 2N |
+ * INVARIANTS  the set (open addressing, at most half full, 0 = empty, deletion shifts back) holds
+ *             exactly the ring's fingerprints.
+ * BOUND       an id that comes again after N others counts as new; a new one is taken for old with
+ *             probability N / 2^64.
+ * COST        two probes of one or two cache lines an event, 24 bytes an id.
  */
 #include "internal.h"
 

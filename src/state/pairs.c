@@ -2,11 +2,13 @@
  *
  * THE IDEA
  *   A row is a small hash table of 16-byte pairs. Counts are integers by event-time epoch (total,
- * newest, the one before), weighted when read, so that they add up the same in any order. BOUNDS a
- * row holds at most pair_partners_max partners; when one more comes, the weakest quarter makes room
- * (by total, then newest epoch, then hash of the id) and the row is marked lossy: its counts never
- * exceed the truth from then on. COST        an addition is one probe; a full row pays one
- * selection over its entries per quarter of them.
+ *   newest, the one before), weighted when read, so that they add up the same in any order.
+ * BOUNDS
+ *   A row holds at most pair_partners_max partners; when one more comes, the weakest quarter makes
+ *   room (by total, then newest epoch, then hash of the id) and the row is marked lossy: its counts
+ *   never exceed the truth from then on.
+ * COST
+ *   An addition is one probe; a full row pays one selection over its entries per quarter of them.
  */
 #include "internal.h"
 

@@ -1,15 +1,6 @@
-/* popular.c -- how popular an item is, and which items are the most popular, both by epoch and both
- * exact.
+/* popular.c -- how popular an item is, and which items are the most popular, by epoch and exact.
  *
  * THE IDEA
- *   An item keeps its points for the newest 16 epochs (days) in a ring. Its popularity is their
- * sum, halved every 7 epochs; a ring of all acts tells what share of them that is. All items fade by the same factor, so an event nearly always lifts its
- * own item and no other: the set of the most popular is kept by comparing the item just lifted with
- * the least of the set. It is searched anew when an epoch begins, and when points that fell off its
- * ring's end take a member of the set below the least of it. INVARIANTS  slots hold epochs (hot.epoch - 15 .. hot.epoch); points_before is a pure
- * function of them: which order the events came in does not show. The set holds the BK_POPULAR_MAX
- * largest by (popularity in popular_epoch, id). COST        an event: a few additions, 15
- * multiplications when the item's epoch moved; an epoch: 32 bytes read per item.
  */
 #include "internal.h"
 

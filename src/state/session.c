@@ -2,17 +2,20 @@
  *
  * THE IDEA
  *   A session is its distinct items in order of last sight, each with a decayed count of its sights
- * and its strongest behaviour. Each sight adds to shared: a directed rule from each of the last
- * three items (weights 3, 2, 1), and, when the item is new to the session, a viewed-together pair
- * with all the others, a session to the item's count and a posting. ENDS        by session.gap
- * without an event of the subject's own time, or by another session id; evaluated at the subject's
- * next event: there is no timer. A late event counts where it falls but never reopens or ends a
- * session. BOUNDS      64 distinct items (the one seen longest ago makes room); over
- * session.events_max events or sights the session adds nothing shared.
+ *   and its strongest behaviour. Each sight adds to shared: a directed rule from each of the last
+ *   three items (weights 3, 2, 1), and, when the item is new to the session, a viewed-together pair
+ *   with each of the 16 seen last, a session to the item's count and a posting.
+ * ENDS
+ *   By session.gap without an event of the subject's own time, or by another session id; evaluated at
+ *   the subject's next event: there is no timer. A late event counts where it falls but never reopens
+ *   or ends a session.
+ * BOUNDS
+ *   64 distinct items (the one seen longest ago makes room); over session.events_max events or sights
+ *   the session adds nothing shared.
  */
 #include "internal.h"
 
-enum { CAP_MIN = 4, VIEWS_BEFORE_PURCHASE = 16 };
+enum { CAP_MIN = 4, VIEWS_BEFORE_PURCHASE = 16, VIEWED_SPAN = 16 };
 
 static size_t session_bytes(uint32_t cap)
 {
@@ -123,11 +126,12 @@ static void learn_rules(struct bk__turn *turn, const struct bk_session *sess, ui
                      turn->pair_epoch, turn->who);
 }
 
-/* The item is new to the session: pairs with all the others, its session count, its posting. */
+/* The item is new to the session: pairs with those seen last, its session count. */
 static void learn_sight(struct bk__turn *turn, const struct bk_session *sess, uint32_t item)
 {
     struct bk_shared *shared = &turn->engine->shared;
-    for (uint32_t i = 0; i < sess->count; i++) {
+    uint32_t first = sess->count > VIEWED_SPAN ? sess->count - VIEWED_SPAN : 0;
+    for (uint32_t i = first; i < sess->count; i++) {
         uint32_t other = sess->seen[i].item;
         if (other == item || !sess->seen[i].viewed) continue;
         bk__pair_add(turn->engine, BK_PAIR_VIEWED, item, other, 1, turn->pair_epoch, turn->who);

@@ -1,11 +1,10 @@
-/* shard.c -- the subjects of one partition: interning, forgetting, room, and the queue of lists
- * that wait.
+/* shard.c -- the subjects of one partition: interning, forgetting, room, and what waits.
  *
- * BUDGET   a shard gets its share of the subjects' half of state.bytes_max: a part for
- * de-duplication, a quarter of the rest for records, the rest for what hangs on them. When it is
- * used up the subject that was not touched since the hand last came by is forgotten (second chance
- * over the table's numbers: a function of this shard's log alone), counted, and its zeroed blocks
- * serve the next.
+ * BUDGET
+ *   A shard gets its share of the subjects' half of state.bytes_max: a part for de-duplication, a
+ *   quarter of the rest for records, the rest for what hangs on them. When it is used up the subject
+ *   that was not touched since the hand last came by is forgotten (second chance over the table's
+ *   numbers: a function of this shard's log alone), counted, and its zeroed blocks serve the next.
  */
 #include "internal.h"
 

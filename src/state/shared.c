@@ -1,10 +1,12 @@
-/* shared.c -- the items everybody shares: interning, facts, the queue of dirty items, and room for
- * rows.
+/* shared.c -- the items everybody shares: interning, facts, what waits, and room for rows.
  *
- * LAYOUT   items and hot are two tables with the same numbers: cold identity and rows here, what
- * scoring reads there. BUDGET   the tables take what items_max allows (at most a third of shared's
- * bytes), the heap the rest. When the heap is full the pair rows of items that were not touched
- * since the hand last came by are dropped (second chance), counted, and shared is lossy.
+ * LAYOUT
+ *   items and hot are two tables with the same numbers: cold identity and rows here, what scoring
+ *   reads there.
+ * BUDGET
+ *   The tables take what items_max allows (at most a third of shared's bytes), the heap the rest. When
+ *   the heap is full the rows and postings of items that were not touched since the hand last came by
+ *   are dropped (second chance), counted, and shared is lossy.
  */
 #include "internal.h"
 

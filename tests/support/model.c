@@ -201,6 +201,24 @@ static struct model_seen *seen_of(struct model_session *session, uint32_t item)
     return fresh;
 }
 
+static uint32_t last_sight(const struct model_session *session, uint32_t item)
+{
+    uint32_t at = session->sights;
+    while (at && session->sight[at - 1].item != item) at--;
+    return at;
+}
+
+/* Is `other` among the 16 items that the session saw last, `item` itself not counted? */
+static bool is_near(const struct model_session *session, uint32_t other, uint32_t item)
+{
+    uint32_t later = 0;
+    for (uint32_t i = 0; i < session->seen_count; i++) {
+        uint32_t each = session->seen[i].item;
+        if (each != item && last_sight(session, each) > last_sight(session, other)) later++;
+    }
+    return later < 16;
+}
+
 static void see(struct turn *turn, uint32_t item, uint32_t weight)
 {
     struct model_session *session = &turn->sub->session;
@@ -211,7 +229,7 @@ static void see(struct turn *turn, uint32_t item, uint32_t weight)
     if (learns && !seen->learned) {
         for (uint32_t i = 0; i < session->seen_count; i++) {
             const struct model_seen *other = &session->seen[i];
-            if (other == seen || !other->learned) continue;
+            if (other == seen || !other->learned || !is_near(session, other->item, item)) continue;
             pair_add(turn, BK_PAIR_VIEWED, item, other->item, 1);
             pair_add(turn, BK_PAIR_VIEWED, other->item, item, 1);
         }
