@@ -2,12 +2,15 @@
  *
  * THE IDEA
  *   Every source ends in one function, `assign(section, key, value)`, which knows three places: a
- * row of the table, a librdkafka property, or nothing -- and then it says what was probably meant.
- * The sources differ only in what they call the place in an error. ORDER     defaults, then the
- * file, then the environment, then -X: the caller calls them in this order, the later stands. FILES
- * inih splits lines into section, name and value. It is fed line by line from memory, so that lines
- * are counted here, none is cut in silence, and a line's indentation means nothing (inih would read
- * it as the continuation of the line before).
+ *   row of the table, a librdkafka property, or nothing -- and then it says what was probably
+ *   meant. The sources differ only in what they call the place in an error.
+ * ORDER
+ *   defaults, then the file, then the environment, then -X: the caller calls them in this order,
+ *   the later stands.
+ * FILES
+ *   inih splits lines into section, name and value. It is fed line by line
+ *   from memory, so that lines are counted here, none is cut in silence, and a line's indentation
+ *   means nothing (inih would read it as the continuation of the line before).
  */
 #include "basketry/config.h"
 

@@ -3,9 +3,11 @@
  *
  * THE IDEA
  *   We do not repeat librdkafka's 150 properties: what [kafka.consumer] and [kafka.producer] say
- * goes to the client as it is, and the client says what it does not know. The few that would break
- * what Basketry promises stand in one table with the reason. LAYOUT A list is name, value, ...,
- * NULL in heap strings owned by the configuration; a name occurs once, the later value stands.
+ *   goes to the client as it is, and the client says what it does not know. The few that would
+ *   break what Basketry promises stand in one table with the reason.
+ * LAYOUT
+ *   A list is name, value, ..., NULL in heap strings owned by the configuration; a name occurs
+ *   once, the later value stands.
  */
 #include "properties.h"
 

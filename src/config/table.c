@@ -1,10 +1,12 @@
 /* table.c -- the configuration's rows as data: find one, set it, show it.
  *
  * THE IDEA
- *   BK_CONFIG_TABLE is expanded once into an array of rows with the field's offset; everything else
- * is a loop over it. What a minimum and a maximum cannot say is a small function in `rules`, named
- * by key, so that an unusual rule is visible in one place. INVARIANTS Every default passes its own
- * row's checks (a test says so); bounds are written in the same notation as values.
+ *   BK_CONFIG_TABLE is expanded once into an array of rows with the field's offset; everything
+ *   else is a loop over it. What a minimum and a maximum cannot say is a small function in
+ *   `rules`, named by key, so that an unusual rule is visible in one place.
+ * INVARIANTS
+ *   Every default passes its own row's checks (a test says so); bounds are written in the same
+ *   notation as values.
  */
 #include "table.h"
 

@@ -2,11 +2,14 @@
  *
  * THE IDEA
  *   Framing names the writer's schema; its plan turns the payload into an event and checks every
- * field by itself (run.c and the table in rules.c). What is left here is what needs more than one
- * field: whose event it is, and whether the record's key says the same. FRAMING | 0x00 | schema id
- * u32 big-endian | Avro |                    in the value, or header __value_schema_id = | 0x01 |
- * GUID, 16 bytes |  or  | 0x00 | id u32 |,  the value being Avro alone. COST About 100 ns for a
- * view, 15 ns for a purchase line; nothing is allocated (tests/unit/decode measures both).
+ *   field by itself (run.c and the table in rules.c). What is left here is what needs more than
+ *   one field: whose event it is, and whether the record's key says the same.
+ * FRAMING
+ *   | 0x00 | schema id u32 big-endian | Avro |  in the value; or in the header __value_schema_id
+ *   | 0x01 | GUID, 16 bytes |  or  | 0x00 | id u32 |,  the value being Avro alone.
+ * COST
+ *   About 100 ns for a view, 15 ns for a purchase line; nothing is allocated (tests/unit/decode
+ *   measures both).
  */
 #include "basketry/decode.h"
 

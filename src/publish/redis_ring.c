@@ -1,4 +1,7 @@
-/* redis_ring.c -- a fixed ring of tickets. INVARIANTS count <= cap; bytes = sum of the slots' len.
+/* redis_ring.c -- a fixed ring of tickets.
+ *
+ * INVARIANTS
+ *   count <= cap; bytes = sum of the slots' len.
  */
 #include "redis_ring.h"
 

@@ -2,12 +2,14 @@
  *
  * THE IDEA
  *   A connection is a small state machine with one owner: ASKING collects one line, ANSWERING
- * writes the answer in slices, CLOSING waits for libuv to let go. A connection is freed in its
- * close callback and nowhere else. BOUNDS connections (BK_CONTROL_CLIENTS_MAX: one more is told so
- * and closed), bytes of a line, bytes of an answer, and time: one sweep a second ends whoever made
- * no progress for BK_CONTROL_IDLE_MS, so a client that asks and never reads costs its buffer for
- * ten seconds. ORDER bind, chmod, listen: nobody can connect before listen, so the file is never
- * open to others.
+ *   writes the answer in slices, CLOSING waits for libuv to let go. A connection is freed in its
+ *   close callback and nowhere else.
+ * BOUNDS
+ *   connections (BK_CONTROL_CLIENTS_MAX: one more is told so and closed), bytes of a line, bytes
+ *   of an answer, and time: one sweep a second ends whoever made no progress for
+ *   BK_CONTROL_IDLE_MS, so a client that asks and never reads costs its buffer for ten seconds.
+ * ORDER
+ *   bind, chmod, listen: nobody can connect before listen, so the file is never open to others.
  */
 #include "basketry/control.h"
 #include "basketry/log.h"

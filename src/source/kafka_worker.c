@@ -2,12 +2,16 @@
  *
  * THE IDEA
  *   Metadata, watermarks and the destruction of a handle may each take seconds, and the loop may
- * not wait for one of them. So one thread takes questions from a list, asks them one after the
- * other, puts the answers into a second list and rings the loop's eventfd, the same bell librdkafka
- * rings. No libuv handle is touched from here, and libuv's own pool, which resolves names for
- * others, stays free. INVARIANTS I1 every question becomes an answer, also when it failed (`err` is
- * set): trying again is the asker's. I2 no single call into librdkafka takes longer than
- * CALL_MS_MAX, but for destroy. COST One thread, asleep nearly always.
+ *   not wait for one of them. So one thread takes questions from a list, asks them one after the
+ *   other, puts the answers into a second list and rings the loop's eventfd, the same bell
+ *   librdkafka rings. No libuv handle is touched from here, and libuv's own pool, which resolves
+ *   names for others, stays free.
+ * INVARIANTS
+ *   I1 every question becomes an answer, also when it failed (`err` is set): trying again is the
+ *   asker's.
+ *   I2 no single call into librdkafka takes longer than CALL_MS_MAX, but for destroy.
+ * COST
+ *   One thread, asleep nearly always.
  */
 #include "kafka_internal.h"
 
