@@ -6,7 +6,8 @@
  *   prequential-basket  receipt after receipt: a known customer asks for `home` just before, then it is learned
  *
  * Static questions are asked of a frozen engine: a query's own events reach its own session or cart and nothing shared.
- * CLOCK      sessions files have none: an event takes one second, sessions follow one another. Otherwise the receipts' own time.
+ * CLOCK      sessions files have none: an event takes a second, and a minute passes between sessions, so that a hundred thousand of them
+ *            are a season, as they are in the shops that publish such files. Otherwise the receipts' own time.
  * SHOPPERS   a session is a visitor of its own; a receipt's user a customer; a receipt of nobody a visitor of its own.
  */
 #include <inttypes.h>
@@ -14,7 +15,7 @@
 
 #include "evaluate.h"
 
-enum { NAME_BYTES = 32, SECOND_MS = 1000 };
+enum { NAME_BYTES = 32, SECOND_MS = 1000, BETWEEN_SESSIONS_MS = 60000 };
 
 /* A text such as "s17" and its bytes. */
 struct name {
@@ -142,6 +143,7 @@ static void learn_sessions(struct eval_run *run, int64_t *clock_ms)
         bk_str_t visitor = write_name(&name, "s", i + 1);
         for (uint32_t p = 0; p < session->count; p++)
             view(run, visitor, bk__shop_set_items(&run->set, session) + p, *clock_ms += SECOND_MS);
+        *clock_ms += BETWEEN_SESSIONS_MS;
     }
 }
 
@@ -165,6 +167,7 @@ static void ask_session(struct eval_run *run, const struct shop_basket *session,
         bool unknown = !run->options->prequential && item[p] > run->known;
         if (!unknown) view(run, who, &item[p], *clock_ms);
     }
+    *clock_ms += BETWEEN_SESSIONS_MS;
 }
 
 static int play_next_item(struct eval_run *run, struct bk_reason *reason)

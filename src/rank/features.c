@@ -6,7 +6,8 @@
  *
  *   session rules   score(j) = sum_i w_i 0.5^back(i) n(i -> j)                                    Ludewig, Jannach 2018 (SR), decayed
  *   item cosine     score(j) = sum_i w_i f^back(i) c_ij / sqrt((n_i + r)(n_j + r)),  r = 20       Sarwar et al. 2001, with shrinkage
- *   repeat          score(j) = sum over j's places p in the session of 0.7^(L - p)
+ *   repeat          score(j) = sum over j's places p in the session of 0.7^(L - p), and 2 * 0.7 for the item before the last:
+ *                   who turned from a to b often goes back to a
  *   buy again       score(j) = again(j) / n^(1/4) sum over the customer's receipts r with j of |r|^(-1/8) 0.97^(receipts since)
  *                   again(j) = sqrt(rebuys of j / rebuys of everything), shrunk; n = sum over all of them of 0.97^(receipts since)
  *   popular         score(j) = the share of everybody's recent acts that were about j, halved every 7 epochs, with 50 receipts of nothing
@@ -18,8 +19,11 @@
 
 enum root { ROOT_NONE, ROOT_RECEIPTS, ROOT_SESSIONS };
 
-/* An item that faded below this share of a fresh one is not worth its row. */
-#define FADED_AWAY 0.01f
+/* What the item before the last counts more. */
+#define WAY_BACK 1.4f
+
+/* A list that came out short looks further: over the rows of its own first items. */
+#define REACH_WEIGHT 1e-5f
 
 /* As if the shop had had this much going on about nothing it sells: the popularity of a shop that has just opened says little. */
 #define UNKNOWN_ACTS (50.0f * BK_POINTS_RECEIPT)
@@ -30,12 +34,13 @@ enum root { ROOT_NONE, ROOT_RECEIPTS, ROOT_SESSIONS };
 static const struct walk {
     enum bk_pair_kind kind;
     float fade;             /* per event (session) or line (cart) since the item              */
+    float faded;            /* an item that faded below this share is not worth its row       */
     enum root ours, theirs; /* what a pair's count is divided by the root of                  */
 } walks[BK_SCORER_COUNT] = {
-    [BK_SCORER_NEXT] = {BK_PAIR_NEXT, 0.5f, ROOT_NONE, ROOT_NONE},
-    [BK_SCORER_VIEWED] = {BK_PAIR_VIEWED, 0.6f, ROOT_SESSIONS, ROOT_SESSIONS},
-    [BK_SCORER_BOUGHT] = {BK_PAIR_BOUGHT, 0.8f, ROOT_RECEIPTS, ROOT_RECEIPTS},
-    [BK_SCORER_VIEW_BUY] = {BK_PAIR_VIEW_BUY, 0.6f, ROOT_SESSIONS, ROOT_RECEIPTS},
+    [BK_SCORER_NEXT] = {BK_PAIR_NEXT, 0.5f, 0.1f, ROOT_NONE, ROOT_NONE},
+    [BK_SCORER_VIEWED] = {BK_PAIR_VIEWED, 0.6f, 0.1f, ROOT_SESSIONS, ROOT_SESSIONS},
+    [BK_SCORER_BOUGHT] = {BK_PAIR_BOUGHT, 0.8f, 0.01f, ROOT_RECEIPTS, ROOT_RECEIPTS},
+    [BK_SCORER_VIEW_BUY] = {BK_PAIR_VIEW_BUY, 0.6f, 0.01f, ROOT_SESSIONS, ROOT_RECEIPTS},
 };
 
 static float root_of(const struct bk_item_hot *hot, enum root root)
@@ -84,7 +89,7 @@ static void walk_prefix(const struct bk__view *view, const struct walk *walk, ui
     const struct bk_shared *shared = &view->ranker->engine->shared;
     for (uint32_t i = 0; i < view->prefix_count; i++) {
         float faded = view->weight[i] * power(walk->fade, view->back[i]);
-        if (faded < FADED_AWAY) continue;
+        if (faded < walk->faded) continue;
         walk_row(view, walk, view->prefix[i],
                  faded * root_of(bk_item_hot(shared, view->prefix[i]), walk->ours), distinct_min);
     }
@@ -96,7 +101,7 @@ static void gather_pairs(const struct bk__view *view, enum bk_scorer scorer)
     walk_prefix(view, &walks[scorer], 1);
 }
 
-/* What the session saw, faded by events since: people go back. */
+/* What the session saw, faded by events since, and the way back: people go back. */
 static void gather_repeat(const struct bk__view *view, enum bk_scorer scorer)
 {
     (void)scorer;
@@ -105,7 +110,9 @@ static void gather_repeat(const struct bk__view *view, enum bk_scorer scorer)
         const struct bk_seen *seen = &view->sess->seen[i];
         uint64_t q16 =
             (uint64_t)seen->repeat_q16 * bk_repeat_decay_q16(view->sess->events - seen->at) >> 16;
-        bk__contribute(view->ranker, seen->item, (float)q16 / 65536.0f, 0, view->sess->events);
+        bool before_last = seen->at + 1 == view->sess->events;
+        float value = (float)q16 / 65536.0f + (before_last ? WAY_BACK : 0.0f);
+        bk__contribute(view->ranker, seen->item, value, 0, view->sess->events);
     }
 }
 
@@ -176,6 +183,21 @@ void bk__score(const struct bk__view *view)
         scorers[scorer].gather(view, scorer);
         if (ranker->touched) bk__gather_fold(ranker, scorer, weight, scorers[scorer].share);
     }
+    if (view->situation == BK_SITUATION_HOME_LIVE) bk__follow_trend(view);
+}
+
+/* Over the viewed-together rows of the first items, each as strong as it scored. What the shopper saw leads there in two steps. */
+void bk__score_reach(const struct bk__view *view, const struct bk_list *list)
+{
+    const struct bk_shared *shared = &view->ranker->engine->shared;
+    const struct walk *walk = &walks[BK_SCORER_VIEWED];
+    for (uint32_t i = 0; i < list->count && i < BK__REACH_FROM; i++) {
+        uint32_t from = list->item[i].item;
+        walk_row(view, walk, from,
+                 list->item[i].score * root_of(bk_item_hot(shared, from), walk->ours), 1);
+    }
+    divide_by_theirs(view, walk->theirs);
+    if (view->ranker->touched) bk__gather_fold(view->ranker, BK_SCORER_VIEWED, REACH_WEIGHT, true);
 }
 
 void bk__score_fill(const struct bk__view *view)

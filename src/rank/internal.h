@@ -23,6 +23,7 @@ struct bk__candidate {
     float score;
     float part; /* the largest part of the score, from scorer */
     uint32_t scorer;
+    float lately;          /* popularity, for its trend */
     uint32_t next_touched; /* candidates of the feature being gathered, a list by number + 1 */
 };
 
@@ -86,14 +87,23 @@ void bk__gather_fold(struct bk_ranker *ranker, enum bk_scorer scorer, float weig
 
 /* ---- neighbours.c: session kNN ---- */
 
-/* The most similar sessions that vote, and how far from the common item they do. */
-enum { BK__NEIGHBOURS_ASKED = 400, BK__NEIGHBOUR_REACH = 24 };
+/* The newest postings of an item that are walked, the most similar sessions that vote, and how far from the common item they do. */
+enum { BK__POSTINGS_ASKED = 50, BK__NEIGHBOURS_ASKED = 100, BK__NEIGHBOUR_REACH = 24 };
 void bk__gather_neighbours(const struct bk__view *view, enum bk_scorer scorer);
+
+/* ---- trend.c: who is rising ---- */
+
+/* Move the scores among the candidates that the session has not seen: up for those seen more often of late. */
+void bk__follow_trend(const struct bk__view *view);
 
 /* ---- features.c: the scorers ---- */
 
 /* Score all candidates of the view's situation. */
 void bk__score(const struct bk__view *view);
+/* A list that came out short looks further, over the rows of so many of its items. */
+enum { BK__REACH_FROM = 10 };
+/* Add what goes with the listed items behind them, for lists that came out short. */
+void bk__score_reach(const struct bk__view *view, const struct bk_list *list);
 /* Add the popular behind whatever was scored, for lists that came out short. */
 void bk__score_fill(const struct bk__view *view);
 /* The rows of one pair kind alone, from the view's prefix, raw; pairs of fewer distinct shoppers are left out. */

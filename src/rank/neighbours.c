@@ -1,35 +1,23 @@
 /* neighbours.c -- session kNN over the postings: what did shoppers on the same way go on to?
  *
  * THE IDEA
- *   Each item's postings name the most recent sessions that saw it. Walking those of the session's last items gives the neighbours and
- *   their similarity at once; the most similar then vote for their items, nearer places first. There is nothing to rebuild: a posting
- *   was added by the event itself.
+ *   Each item's postings name the most recent sessions that saw it. Walking the newest of those of the session's last items gives the
+ *   neighbours and their similarity at once; the most similar then vote for their items, nearer places first. There is nothing to
+ *   rebuild: a posting was added by the event itself.
  *
- *   sim(s, n)  = sum over common items i of w_i e^(-back(i)/3) / sqrt(|s| |n|)
- *   score(j)   = sum over the k most similar n with j of sim(s, n) e^(-|q(j) - q(i*)|/4) (1 + ln(N/n_j))
+ *   sim(s, n)  = sum over common items i of w_i e^(-back(i)/3) / sqrt(m_i + 5) / sqrt(|n|),  m_i the postings of i that are walked
+ *   score(j)   = sum over the k most similar n with j of sim(s, n) e^(-|q(j) - q(i*)|/4)
  *
- *   q is an item's place in n, i* the latest item of s that n has. VSTAN (Ludewig, Mauro, Latifi, Jannach 2021) without its recency of the
- *   neighbour: the postings are the most recent already.
- * COST        one 8-byte look-up a posting, one record and a short row a neighbour.
+ *   q is an item's place in n, i* the latest item of s that n has. After VSTAN (Ludewig, Mauro, Latifi, Jannach 2021), but an item that
+ *   everybody sees says less about a shopper (1 / sqrt(m_i + 5)), and recency comes by walking the newest few.
+ * COST        one 8-byte look-up a posting (at most 50 an item, and five items), one record and a short row a neighbour that votes.
  */
 #include "internal.h"
 
-#define FADE_SIGHT 0.7165313f /* e^(-1/3) */
-#define FADE_PLACE 0.7788008f /* e^(-1/4) */
-#define FADED_AWAY 0.05f
-
-/* ln x for x >= 1 by the exponent and a parabola through the mantissa: within 0.01, and the same everywhere. */
-static float natural_log(float x)
-{
-    union {
-        float f;
-        uint32_t u;
-    } bits = {x};
-    float exponent = (float)(int)(bits.u >> 23) - 127.0f;
-    bits.u = (bits.u & 0x7fffff) | 0x3f800000;
-    float mantissa = bits.f; /* 1 <= mantissa < 2 */
-    return 0.69314718f * (exponent + (-0.33333333f * mantissa + 2.0f) * mantissa - 1.6666667f);
-}
+#define FADE_SIGHT   0.7165313f /* e^(-1/3) */
+#define FADE_PLACE   0.7788008f /* e^(-1/4) */
+#define FADED_AWAY   0.2f       /* five events back */
+#define FEW_POSTINGS 5.0f
 
 static float inverse_root(float x)
 {
@@ -55,7 +43,14 @@ static void begin(struct bk_ranker *ranker)
     ranker->session_stamp = 1;
 }
 
-/* All sessions that share one of the prefix's items, with what the items are worth. */
+/* The posting at a place, 0 the oldest. */
+static const struct bk_posting *posting_at(const struct bk_postings *ring, uint32_t place)
+{
+    uint32_t at = ring->first + place;
+    return &ring->entry[at < ring->cap ? at : at - ring->cap];
+}
+
+/* The newest sessions that share one of the prefix's items, with what the items are worth. */
 static uint32_t find_neighbours(const struct bk__view *view)
 {
     struct bk_ranker *ranker = view->ranker;
@@ -70,10 +65,12 @@ static uint32_t find_neighbours(const struct bk__view *view)
         bk_ref_t ref = bk_item(shared, view->prefix[i])->postings;
         if (!ref) continue;
         const struct bk_postings *ring = bk_arena_read(&shared->heap, ref);
-        for (uint32_t j = 0; j < ring->count; j++) {
-            uint32_t session = ring->entry[j].session;
+        uint32_t walked = ring->count < BK__POSTINGS_ASKED ? ring->count : BK__POSTINGS_ASKED;
+        float worth = faded * view->weight[i] * inverse_root((float)walked + FEW_POSTINGS);
+        for (uint32_t j = ring->count - walked; j < ring->count; j++) {
+            uint32_t session = posting_at(ring, j)->session;
             if (session == own) continue;
-            neighbour_of(ranker, session, i, &count)->similarity += faded * view->weight[i];
+            neighbour_of(ranker, session, i, &count)->similarity += worth;
         }
     }
     return count;
@@ -113,7 +110,7 @@ static void select_nearest(const struct bk_shared *shared, struct bk__neighbour 
 
 /* One neighbour's items, each worth more the nearer it stands to the item both have. */
 static void vote(const struct bk__view *view, const struct bk__neighbour *neighbour,
-                 const float *near, float sessions)
+                 const float *near)
 {
     const struct bk_shared *shared = &view->ranker->engine->shared;
     const struct bk_posted *posted = bk_table_read(&shared->posted, neighbour->session);
@@ -123,11 +120,9 @@ static void vote(const struct bk__view *view, const struct bk__neighbour *neighb
     uint32_t first = met > BK__NEIGHBOUR_REACH ? met - BK__NEIGHBOUR_REACH : 0;
     for (uint32_t place = first; place < posted->count && place <= met + BK__NEIGHBOUR_REACH;
          place++) {
-        float seen = (float)(bk_item_hot(shared, items[place])->sessions + 1);
-        float rarity = seen < sessions ? 1.0f + natural_log(sessions / seen) : 1.0f;
-        float value =
-            neighbour->similarity * near[place > met ? place - met : met - place] * rarity;
-        bk__contribute(view->ranker, items[place], value, common, posted->count);
+        uint32_t far = place > met ? place - met : met - place;
+        bk__contribute(view->ranker, items[place], neighbour->similarity * near[far],
+                       far ? common : 0, posted->count);
     }
 }
 
@@ -148,6 +143,5 @@ void bk__gather_neighbours(const struct bk__view *view, enum bk_scorer scorer)
     }
     float near[BK__NEIGHBOUR_REACH + 1] = {1.0f};
     for (int d = 1; d <= BK__NEIGHBOUR_REACH; d++) near[d] = near[d - 1] * FADE_PLACE;
-    float sessions = (float)bk_totals(shared)->sessions + 1.0f;
-    for (uint32_t i = 0; i < count; i++) vote(view, &ranker->neighbour[i], near, sessions);
+    for (uint32_t i = 0; i < count; i++) vote(view, &ranker->neighbour[i], near);
 }

@@ -12,14 +12,14 @@
 
 #include <cmocka.h>
 
-enum { PREFIX = 20, ITEMS = 100, EVENTS = 1250 };
+enum { PREFIX = 20, ITEMS = 100, EVENTS = 1250, SESSIONS = 100 };
 
 struct naive {
     const struct model *m;
     const struct model_subject *sub;
     bool live;
     uint32_t pairs[BK_PAIR_KIND_COUNT][ITEMS][ITEMS];
-    double popularity[ITEMS], acts;
+    double popularity[ITEMS], acts, points[ITEMS];
     uint32_t prefix[PREFIX], prefix_count;
     double weight[PREFIX], back[PREFIX];
     uint32_t for_item; /* 1 + item */
@@ -33,6 +33,8 @@ static struct naive *naive_create(const struct model *m, int64_t now)
     assert_non_null(n);
     assert_true(m->items <= ITEMS);
     n->m = m;
+    for (size_t i = 0; i < m->points_count; i++)
+        n->points[m->points[i].item] += m->points[i].points;
     for (size_t i = 0; i < m->pairs; i++)
         n->pairs[m->pair[i].kind][m->pair[i].a][m->pair[i].b] += m->pair[i].weight;
     uint32_t epoch = (uint32_t)(now / m->params.popularity_epoch_ms);
@@ -83,7 +85,11 @@ static double feature(const struct naive *n, enum bk_scorer scorer, uint32_t j)
     static const double fade[] = {[BK_SCORER_NEXT] = .5,
                                   [BK_SCORER_VIEWED] = .6,
                                   [BK_SCORER_BOUGHT] = .8,
-                                  [BK_SCORER_VIEW_BUY] = .6};
+                                  [BK_SCORER_VIEW_BUY] = .6},
+                        faded_away[] = {[BK_SCORER_NEXT] = .1,
+                                        [BK_SCORER_VIEWED] = .1,
+                                        [BK_SCORER_BOUGHT] = .01,
+                                        [BK_SCORER_VIEW_BUY] = .01};
     static const int kind[] = {[BK_SCORER_NEXT] = BK_PAIR_NEXT,
                                [BK_SCORER_VIEWED] = BK_PAIR_VIEWED,
                                [BK_SCORER_BOUGHT] = BK_PAIR_BOUGHT,
@@ -93,7 +99,8 @@ static double feature(const struct naive *n, enum bk_scorer scorer, uint32_t j)
     case BK_SCORER_REPEAT:
         for (uint32_t i = 0; n->live && i < n->sub->session.seen_count; i++)
             if (n->sub->session.seen[i].item == j)
-                sum = model_repeat(&n->sub->session, &n->sub->session.seen[i]);
+                sum = model_repeat(&n->sub->session, &n->sub->session.seen[i]) +
+                      (n->sub->session.seen[i].last + 1 == n->sub->session.sights ? 1.4 : 0);
         return sum;
     case BK_SCORER_BUY_AGAIN:
         for (uint32_t i = 0; n->sub && i < n->sub->bought_count; i++)
@@ -113,47 +120,74 @@ static double feature(const struct naive *n, enum bk_scorer scorer, uint32_t j)
         double roots = scorer == BK_SCORER_NEXT ? 1
                                                 : support(n->m, i, scorer == BK_SCORER_BOUGHT) *
                                                       support(n->m, j, scorer != BK_SCORER_VIEWED);
-        if (faded >= 0.01) sum += faded * n->pairs[kind[scorer]][i][j] / roots;
+        if (faded >= faded_away[scorer]) sum += faded * n->pairs[kind[scorer]][i][j] / roots;
     }
     return sum;
 }
 
-/* ln x as src/rank has it: the exponent, and a parabola through the mantissa. */
-static double natural_log(double x)
+static const struct model *sorting;
+
+static int newest_first(const void *a, const void *b)
 {
-    int exponent;
-    double mantissa = 2 * frexp(x, &exponent);
-    return log(2.0) * (exponent - 1 + (2 - mantissa / 3) * mantissa - 5.0 / 3);
+    const struct model_posting *x = a, *y = b;
+    if (x->time_s != y->time_s) return x->time_s < y->time_s ? 1 : -1;
+    return sorting->posted[x->session]->key < sorting->posted[y->session]->key ? 1 : -1;
+}
+
+/* What the item adds to the similarity of each of the 50 sessions that saw it last; a first item that both have is the common one. */
+static void add_similarity(const struct naive *n, uint32_t p, double *similarity, uint32_t *common)
+{
+    const struct model *m = n->m;
+    struct model_posting *mine = calloc(m->postings + 1, sizeof *mine);
+    uint32_t count = 0;
+    for (size_t i = 0; i < m->postings; i++)
+        if (m->posting[i].item == n->prefix[p]) mine[count++] = m->posting[i];
+    sorting = m;
+    qsort(mine, count, sizeof *mine, newest_first);
+    if (count > 50) count = 50;
+    for (uint32_t i = 0; i < count; i++) {
+        similarity[mine[i].session] +=
+            n->weight[p] * pow(exp(-1.0 / 3), n->back[p]) / sqrt(count + 5.0);
+        if (common[mine[i].session] == UINT32_MAX) common[mine[i].session] = n->prefix[p];
+    }
+    free(mine);
 }
 
 /* Sessions that share items with this one vote for theirs, nearer places first. */
 static void neighbours(const struct naive *n, double *value)
 {
+    double similarity[SESSIONS + 1] = {0};
+    uint32_t common[SESSIONS + 1];
     memset(value, 0, ITEMS * sizeof *value);
+    memset(common, 0xff, sizeof common);
+    for (uint32_t p = 0; p < n->prefix_count; p++)
+        if (pow(exp(-1.0 / 3), n->back[p]) >= 0.2) add_similarity(n, p, similarity, common);
     for (size_t s = 0; s < n->m->posteds; s++) {
         const struct model_posted *posted = n->m->posted[s];
-        double similarity = 0;
-        uint32_t common = UINT32_MAX, met = 0;
-        if (n->live && n->sub->session.posted == s + 1) continue;
-        for (uint32_t p = 0; p < n->prefix_count; p++) {
-            double faded = pow(exp(-1.0 / 3), n->back[p]);
-            if (faded < 0.05) break;
-            for (uint32_t i = 0; i < posted->count; i++) {
-                if (posted->item[i] != n->prefix[p]) continue;
-                similarity += faded * n->weight[p];
-                if (common == UINT32_MAX) common = n->prefix[p];
-                break;
-            }
-        }
-        if (common == UINT32_MAX) continue;
-        while (posted->item[met] != common) met++;
+        uint32_t met = 0;
+        if (common[s] == UINT32_MAX || (n->live && n->sub->session.posted == s + 1)) continue;
+        while (posted->item[met] != common[s]) met++;
         for (uint32_t i = 0; i < posted->count; i++) {
-            double far = fabs((double)i - met), j = posted->item[i];
-            double rare = ((double)n->m->sessions + 1) / (n->m->item_sessions[(int)j] + 1.0);
+            double far = fabs((double)i - met);
             if (far <= 24)
-                value[(int)j] += similarity / sqrt(posted->count) * exp(-far / 4) *
-                                 (1 + natural_log(fmax(1, rare)));
+                value[posted->item[i]] += similarity[s] / sqrt(posted->count) * exp(-far / 4);
         }
+    }
+}
+
+/* Move the scores of what the session has not seen by how they rise. */
+static void follow_trend(struct naive *n, const struct bk_weights *weights, const bool *candidate)
+{
+    double lately = 0, ever = 0;
+    for (uint32_t j = 0; j < n->m->items; j++) {
+        lately += candidate[j] ? floor(n->popularity[j] * 256) / 256 : 0;
+        ever += candidate[j] ? n->points[j] : 0;
+    }
+    double per_rate = lately > 0 ? ever / lately : 1;
+    for (uint32_t j = 0; j < n->m->items; j++) {
+        bool seen = weights->weight[BK_SITUATION_HOME_LIVE][BK_SCORER_REPEAT] > 0.0f &&
+                    feature(n, BK_SCORER_REPEAT, j) > 0;
+        if (!seen) n->score[j] *= sqrt((n->popularity[j] * per_rate + 20) / (n->points[j] + 20));
     }
 }
 
@@ -175,10 +209,43 @@ static bool is_allowed(const struct naive *n, enum bk_situation situation, uint3
     return true;
 }
 
+static uint32_t count_scored(const struct naive *n, enum bk_situation situation, int64_t now)
+{
+    uint32_t scored = 0;
+    for (uint32_t j = 0; j < n->m->items; j++)
+        scored += n->score[j] > 1e-9 && is_allowed(n, situation, j, now);
+    return scored;
+}
+
+static bool is_before(const struct naive *n, uint32_t a, uint32_t b)
+{
+    if (n->score[a] != n->score[b]) return n->score[a] > n->score[b];
+    if (n->points[a] != n->points[b]) return n->points[a] > n->points[b];
+    return strcmp(n->m->item[a], n->m->item[b]) < 0;
+}
+
+/* From the ten best to what was viewed together with them. */
+static void reach(struct naive *n, enum bk_situation situation, int64_t now)
+{
+    double value[ITEMS] = {0}, total = 0;
+    for (uint32_t i = 0; i < n->m->items; i++) {
+        uint32_t place = 0;
+        if (n->score[i] <= 1e-9 || !is_allowed(n, situation, i, now)) continue;
+        for (uint32_t k = 0; k < n->m->items; k++)
+            place += is_allowed(n, situation, k, now) && is_before(n, k, i);
+        for (uint32_t j = 0; place < 10 && j < n->m->items; j++)
+            value[j] += n->score[i] * n->pairs[BK_PAIR_VIEWED][i][j] /
+                        (support(n->m, i, false) * support(n->m, j, false));
+    }
+    for (uint32_t j = 0; j < n->m->items; j++) total += value[j];
+    for (uint32_t j = 0; total > 0 && j < n->m->items; j++) n->score[j] += 1e-5 * value[j] / total;
+}
+
 /* Fill n->score with all items' scores; how many are above nothing and allowed. */
 static uint32_t score_all(struct naive *n, const struct bk_weights *weights,
                           enum bk_situation situation, int64_t now)
 {
+    bool candidate[ITEMS] = {false};
     memset(n->score, 0, sizeof n->score);
     for (int scorer = 0; scorer < BK_SCORER_COUNT; scorer++) {
         double value[ITEMS], total = 0, weight = (double)weights->weight[situation][scorer];
@@ -186,6 +253,8 @@ static uint32_t score_all(struct naive *n, const struct bk_weights *weights,
         for (uint32_t j = 0; j < n->m->items; j++) {
             if (scorer != BK_SCORER_NEIGHBOURS) value[j] = feature(n, scorer, j);
             total += value[j];
+            bool popular = scorer == BK_SCORER_POPULAR && n->points[j] > 0;
+            candidate[j] |= weight > 0 && (value[j] > 0 || popular);
         }
         bool share = scorer == BK_SCORER_NEXT || scorer == BK_SCORER_NEIGHBOURS ||
                      scorer == BK_SCORER_VIEWED || scorer == BK_SCORER_BOUGHT ||
@@ -193,14 +262,17 @@ static uint32_t score_all(struct naive *n, const struct bk_weights *weights,
         for (uint32_t j = 0; total > 0 && j < n->m->items; j++)
             n->score[j] += weight * value[j] / (share ? total : 1);
     }
+    if (situation == BK_SITUATION_HOME_LIVE) follow_trend(n, weights, candidate);
+    uint32_t scored = count_scored(n, situation, now);
+    if (situation == BK_SITUATION_HOME_LIVE && scored && scored < BK_LIST_MAX) {
+        reach(n, situation, now);
+        scored = count_scored(n, situation, now);
+    }
     for (uint32_t j = 0; j < n->m->items; j++) {
         bool decayed =
             feature(n, BK_SCORER_REPEAT, j) > 0 || feature(n, BK_SCORER_BUY_AGAIN, j) > 0;
         n->blur[j] = 2e-4 * n->score[j] + 1e-8 + (decayed ? 3e-4 : 0);
     }
-    uint32_t scored = 0;
-    for (uint32_t j = 0; j < n->m->items; j++)
-        scored += n->score[j] > 1e-9 && is_allowed(n, situation, j, now);
     for (uint32_t j = 0; scored < BK_LIST_MAX && j < n->m->items; j++)
         n->score[j] += 1e-6 * feature(n, BK_SCORER_POPULAR, j);
     return scored;
@@ -283,7 +355,7 @@ static void lists_follow_the_formulas(const char *what, uint64_t seed,
     for (int i = 0; i < EVENTS; i++) {
         told_apply(&engine, &stream[i]);
         model_apply(model, &stream[i]);
-        if (model->posteds > 400) break; /* from here on only the nearest are asked */
+        if (model->posteds > SESSIONS) break; /* from here on only the nearest are asked */
         if (i % 125 != 124) continue;
         int64_t now = stream[i].place.record_ms;
         struct naive *n = naive_create(model, now);

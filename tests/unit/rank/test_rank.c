@@ -194,16 +194,20 @@ static void viewed_then_bought_leads_from_views_to_purchases(void **state)
     shop_close(&shop);
 }
 
-static void what_was_seen_comes_again_by_seven_tenths_an_event(void **state)
+static void what_was_seen_comes_again_by_seven_tenths_and_a_way_back(void **state)
 {
     (void)state;
     struct shop shop;
     shop_open(&shop, BK_SCORER_REPEAT);
     view(&shop, "dora", "x y x z");
     ask(&shop, "dora", BK_CONTEXT_HOME);
-    expect(&shop, 0, "x", 0.7 + 0.343, NULL, 4);
+    expect(&shop, 0, "x", 0.7 + 0.343 + 1.4, NULL, 4); /* the item before the last: the way back */
     expect(&shop, 1, "z", 1.0, NULL, 4);
     expect(&shop, 2, "y", 0.49, NULL, 4);
+    view(&shop, "dora", "z"); /* seen twice in a row: no other item came before it */
+    ask(&shop, "dora", BK_CONTEXT_HOME);
+    expect(&shop, 0, "z", 1.7, NULL, 5);
+    expect(&shop, 1, "x", 0.7 * (0.7 + 0.343), NULL, 5);
     shop_close(&shop);
 }
 
@@ -538,7 +542,7 @@ int main(void)
         cmocka_unit_test(rules_weigh_three_two_one_and_halve_with_every_event),
         cmocka_unit_test(viewed_together_fades_by_six_tenths_and_weighs_behaviour),
         cmocka_unit_test(viewed_then_bought_leads_from_views_to_purchases),
-        cmocka_unit_test(what_was_seen_comes_again_by_seven_tenths_an_event),
+        cmocka_unit_test(what_was_seen_comes_again_by_seven_tenths_and_a_way_back),
         cmocka_unit_test(what_was_bought_comes_again_by_097_a_receipt),
         cmocka_unit_test(the_popular_are_measured_by_all_acts),
         cmocka_unit_test(equal_scores_rank_by_popularity_then_id_whatever_the_handles),
