@@ -80,7 +80,10 @@ static void every_seed_ends_with_every_list_as_it_should_be(void **state)
         return;
     }
     uint64_t seeds = many ? strtoull(many, NULL, 0) : SEEDS;
-    for (uint64_t seed = 1; seed <= seeds; seed++) play(seed);
+    for (uint64_t seed = 1; seed <= seeds; seed++) {
+        play(seed);
+        if (seed % 1000 == 0) print_message("%llu seeds so far\n", (unsigned long long)seed);
+    }
     print_message("%llu seeds\n", (unsigned long long)seeds);
 }
 
