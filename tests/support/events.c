@@ -34,6 +34,13 @@ const char *told_name(const char *prefix, uint32_t n)
 
 static uint32_t events_told;
 
+void told_forget(void)
+{
+    for (size_t slot = 0; slot < POOL_SLOTS; slot++) free(pool[slot]);
+    memset(pool, 0, sizeof pool);
+    events_told = 0;
+}
+
 struct told tell(enum bk_event_kind kind, const char *customer, int64_t time_ms)
 {
     struct told told = {.place = {.offset = -1, .record_ms = time_ms}};

@@ -24,6 +24,8 @@ struct told {
 const char *told_word(const char *p, size_t len);
 /** The word "<prefix><n>". */
 const char *told_name(const char *prefix, uint32_t n);
+/** Empty the pool and count events from 0 again, as in a fresh program; nothing told may be alive. */
+void told_forget(void);
 
 /** An event without lines. `customer` NULL: a visitor called "web". */
 struct told tell(enum bk_event_kind kind, const char *customer, int64_t time_ms);
