@@ -476,7 +476,7 @@ class Story:
                 pass  # a private server that went with the story
 
     def spawn(self, command, **options):
-        process = subprocess.Popen(command, env=self.environment, stdin=subprocess.DEVNULL, start_new_session=False, **options)
+        process = subprocess.Popen(command, env=self.environment, stdin=subprocess.DEVNULL, **options)
         self.processes.append(process)
         return process
 

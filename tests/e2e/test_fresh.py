@@ -19,7 +19,7 @@ import time
 from pathlib import Path
 
 from load import RECEIPT_SUBJECT
-from support import FULL, Load, Story, json, key, percentile, server_of
+from support import FULL, Load, Story, json, percentile, server_of
 
 RATE = 5000
 SECONDS = 60 if FULL else 12
@@ -30,7 +30,6 @@ ATTEMPTS = 3
 STRANGERS_MAX = 0.1  # CPUs that others may take before a missed mark is theirs
 HEAD_BYTES = 600  # as_of stands before the items
 AS_OF = re.compile(rb'"subject":"([^"]*)".*?"as_of":\{"partition":(\d+),"offset":(\d+)\}')
-UNPRINTED = re.compile(rb"%([0-9A-F]{2})")
 
 
 class Observer(threading.Thread):

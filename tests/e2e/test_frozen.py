@@ -9,7 +9,7 @@ from support import FULL, Load, Story, json, wait_for
 
 FREEZE_S = 30 if FULL else 8
 RATE = 5000
-SUBJECTS = 20000
+SUBJECTS = 20000 if FULL else 8000
 GROWTH_MAX = 16 << 20
 CURRENT_WITHIN_S = 15
 
