@@ -117,7 +117,9 @@ static void execute(struct sim_sink *sink, const struct sim_sent *sent, enum bk_
 {
     if (sink->forgets || sent->verb == SIM_PUBLISH) return;
     struct sim_entry *entry = entry_of(sink, sent);
-    entry->refused = outcome != BK_OUTCOME_STORED && !bk_outcome_retry(outcome);
+    bool refused = outcome != BK_OUTCOME_STORED && !bk_outcome_retry(outcome);
+    if (refused || sent->verb == SIM_SET)
+        entry->refused = refused; /* an UNLINK stores no list in its place */
     if (outcome != BK_OUTCOME_STORED) return;
     free(entry->value);
     entry->value =
