@@ -10,6 +10,7 @@ from support import NAMES, QUICK_SWEEPS, ROOT, Story, escape, ids, now_ms, wait_
 
 YEAR_2099_MS = 4070908800000
 PHONE = "c:phone of 2099"
+THINGS = 150
 
 
 def shown_in_readme():
@@ -80,13 +81,23 @@ def lists_but(run, subject):
     return lists
 
 
+def is_same(before, after):
+    """The same items for the same reasons in the same order. One more event in the shop moves the sums that scores are shares of: by a
+    thousandth at most here, whatever its date."""
+    if not after or {**before, "items": 0} != {**after, "items": 0} or len(before["items"]) != len(after["items"]):
+        return False
+    return all({**one, "score": 0} == {**other, "score": 0} and abs(one["score"] - other["score"]) <= 1e-3 * one["score"] + 2e-6
+               for one, other in zip(before["items"], after["items"]))
+
+
 def future(story, shop, run):
     """Everybody's lists before and after one event of one phone that lives in 2099."""
+    # More things than the popular list has room for, so that what nobody else saw is nobody's candidate: a newcomer's own point must not
+    # be what the lists are compared by.
     for n in range(60):
-        for item in range(40):
-            if (n + item) % 3 == 0:
-                shop.view(f"c:shopper-{n}", f"thing {item}", session=f"s{n}")
-        shop.buy(f"c:shopper-{n}", f"thing {n % 40}", f"thing {(n + 1) % 40}", session=f"s{n}")
+        for item in range(n % 3, THINGS, 3):
+            shop.view(f"c:shopper-{n}", f"thing {item}", session=f"s{n}")
+        shop.buy(f"c:shopper-{n}", f"thing {n}", f"thing {n + 1}", session=f"s{n}")
     story.check(run.settled(shop), "a busy day in the shop is read")
     run.swept()
     run.check_verified("before: Redis holds what the state says")
@@ -98,7 +109,7 @@ def future(story, shop, run):
     shop.view(PHONE, "thing nobody else saw", at_ms=YEAR_2099_MS)
     story.check(run.settled(shop) and run.swept(), "one event dated 2099 is read, and all lists are made anew")
     after = lists_but(run, PHONE)
-    changed = [name.decode() for name in lists if after.get(name) != lists[name]]
+    changed = [name.decode() for name in lists if not is_same(lists[name], after.get(name))]
     story.check(len(after) == len(lists) and not changed, f"after: nobody's list changed, nor an item's, nor the popular one ({len(lists)} lists)")
     for name in changed[:5]:
         story.note(f"{name}: {json.dumps(lists[name.encode()])} became {json.dumps(after.get(name.encode()))}")
