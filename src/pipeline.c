@@ -38,6 +38,7 @@ struct bk_pipeline {
     bk_mono_ms_t stream_at; /* when the stream's clock last moved                             */
     int64_t stream_ms;
     uint32_t assigned, ended; /* partitions of shop.events                                      */
+    bool is_assigned[PARTITIONS_MAX];
     bool has_ended[PARTITIONS_MAX];
     struct bk_log_gate bad_gate;
 };
@@ -89,6 +90,7 @@ static struct bk_publisher_options publisher_options(const struct bk_config *cfg
         .item_interval_ms = cfg->lists_item_interval,
         .distinct_min = (uint32_t)cfg->privacy_distinct_min,
         .announce = cfg->lists_updates_channel,
+        .waiting_max = (uint32_t)cfg->lists_waiting_max,
     };
 }
 
@@ -213,6 +215,7 @@ static int64_t on_assigned(void *arg, enum bk_topic topic, int32_t partition)
         return BK_OFFSET_BEGINNING;
     }
     pl->assigned++;
+    pl->is_assigned[partition] = true;
     pl->has_ended[partition] = false;
     if (pl->assigned > (uint32_t)pl->cfg.state_shards_max)
         bk_log_warn("state", "budget_divided_among_fewer shards_max=%lld partitions=%u",
@@ -224,7 +227,9 @@ static int64_t on_assigned(void *arg, enum bk_topic topic, int32_t partition)
 static void on_revoked(void *arg, enum bk_topic topic, int32_t partition)
 {
     struct bk_pipeline *pl = arg;
-    if (topic != BK_TOPIC_EVENTS || partition >= PARTITIONS_MAX) return;
+    if (topic != BK_TOPIC_EVENTS || partition >= PARTITIONS_MAX || !pl->is_assigned[partition])
+        return;
+    pl->is_assigned[partition] = false;
     pl->assigned--;
     if (pl->has_ended[partition]) pl->ended--;
     pl->has_ended[partition] = false;

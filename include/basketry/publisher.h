@@ -29,6 +29,7 @@ struct bk_publisher_options {
     int64_t item_interval_ms;  /* an item's lists are written at most once in this time                 */
     uint32_t distinct_min;     /* k-anonymity of item lists                                             */
     bool announce;             /* PUBLISH refreshed keys on <prefix>:updates                            */
+    uint32_t waiting_max;      /* shoppers whose lists may wait before intake rests: the refresher stays below half */
 };
 
 /** The three clocks of one turn, taken once. */

@@ -13,9 +13,8 @@
 enum ticket_kind { TICKET_SUBJECT, TICKET_ITEM, TICKET_POPULAR, TICKET_ERASE, TICKET_ANNOUNCE };
 
 enum {
-    ITEMS_PER_TURN = 64,      /* items' lists are the less urgent half of the window                */
-    SWEEP_PER_TURN = 512,     /* subjects the refresher looks at                                    */
-    SWEEP_WAITING_MAX = 1024, /* the refresher adds nothing while so many wait                      */
+    ITEMS_PER_TURN = 64,  /* items' lists are the less urgent half of the window                */
+    SWEEP_PER_TURN = 512, /* subjects the refresher looks at                                    */
     POPULAR_INTERVAL_MS = 1000,
 };
 
@@ -30,14 +29,14 @@ struct erasure {
 struct sweep {
     int32_t partition;
     uint32_t subject;
-    uint32_t item;       /* the next item's lists that Redis lost; 0: it lost none */
-    uint32_t item_last;  /* the last item that was looked at again */
-    double item_credit;  /* items that may be looked at again */
-    bool fast;           /* Redis came back empty */
+    uint32_t item;      /* the next item's lists that Redis lost; 0: it lost none */
+    uint32_t item_last; /* the last item that was looked at again */
+    double item_credit; /* items that may be looked at again */
+    bool fast;          /* Redis came back empty */
     bool email;
     int64_t email_due_ms;
     bk_mono_ms_t last;
-    double credit;       /* subjects that may be looked at */
+    double credit; /* subjects that may be looked at */
     uint64_t completed;
 };
 
@@ -72,8 +71,9 @@ static const struct {
     [BK_RELATION_VIEWED] = {BK_PAIR_VIEWED, "viewed_together", "viewed_together_cosine"},
 };
 
-struct bk_publisher *bk_publisher_create(struct bk_engine *engine, struct bk_ranker *ranker, struct bk_sink *sink,
-                                         struct bk_metrics *metrics, const struct bk_publisher_options *options)
+struct bk_publisher *bk_publisher_create(struct bk_engine *engine, struct bk_ranker *ranker,
+                                         struct bk_sink *sink, struct bk_metrics *metrics,
+                                         const struct bk_publisher_options *options)
 {
     struct bk_publisher *pub = calloc(1, sizeof *pub);
     if (!pub) return NULL;
@@ -100,7 +100,8 @@ void bk_publisher_set_options(struct bk_publisher *pub, const struct bk_publishe
 
 /* ---- rendering ---- */
 
-static struct bk_list_frame frame_of(const struct bk_publisher *pub, const char *context, const char *algorithm, const struct bk_now *now)
+static struct bk_list_frame frame_of(const struct bk_publisher *pub, const char *context,
+                                     const char *algorithm, const struct bk_now *now)
 {
     return (struct bk_list_frame){
         .prefix = bk_str_c(pub->options.key_prefix),
@@ -113,29 +114,36 @@ static struct bk_list_frame frame_of(const struct bk_publisher *pub, const char 
     };
 }
 
-struct bk_command bk_publisher_render(struct bk_publisher *pub, const struct bk_shard *shard, uint32_t subject,
-                                      enum bk_context context, const struct bk_now *now)
+struct bk_command bk_publisher_render(struct bk_publisher *pub, const struct bk_shard *shard,
+                                      uint32_t subject, enum bk_context context,
+                                      const struct bk_now *now)
 {
     const struct bk_subject *sub = bk_subject(shard, subject);
     bk_rank(pub->ranker, shard, subject, context, now->stream_ms, pub->options.size, &pub->list);
-    struct bk_list_frame frame = frame_of(pub, bk_context_word(context), bk_situation_name(pub->list.situation), now);
+    struct bk_list_frame frame =
+        frame_of(pub, bk_context_word(context), bk_situation_name(pub->list.situation), now);
     frame.subject = bk_subject_id(shard, subject);
     frame.expires_ms = now->wall_ms + pub->options.refresh_ms;
     frame.expire_s = bk_context_expires_s(context);
     frame.partition = shard->partition;
     frame.offset = sub->offset;
     size_t key_len = bk_key_subject(frame.prefix, frame.subject, frame.context, pub->key);
-    return bk_encode_list(&pub->engine->shared, &pub->list, &frame, bk_str(pub->key, key_len), pub->buffer);
+    return bk_encode_list(&pub->engine->shared, &pub->list, &frame, bk_str(pub->key, key_len),
+                          pub->buffer);
 }
 
-struct bk_command bk_publisher_render_item(struct bk_publisher *pub, uint32_t item, enum bk_relation relation,
-                                           const struct bk_now *now)
+struct bk_command bk_publisher_render_item(struct bk_publisher *pub, uint32_t item,
+                                           enum bk_relation relation, const struct bk_now *now)
 {
-    bk_rank_item(pub->ranker, item, relations[relation].kind, now->stream_ms, pub->options.distinct_min, pub->options.size, &pub->list);
+    bk_rank_item(pub->ranker, item, relations[relation].kind, now->stream_ms,
+                 pub->options.distinct_min, pub->options.size, &pub->list);
     if (!pub->list.count) return (struct bk_command){0};
-    struct bk_list_frame frame = frame_of(pub, relations[relation].word, relations[relation].algorithm, now);
-    size_t key_len = bk_key_item(frame.prefix, bk_item_id(&pub->engine->shared, item), frame.context, pub->key);
-    return bk_encode_list(&pub->engine->shared, &pub->list, &frame, bk_str(pub->key, key_len), pub->buffer);
+    struct bk_list_frame frame =
+        frame_of(pub, relations[relation].word, relations[relation].algorithm, now);
+    size_t key_len =
+        bk_key_item(frame.prefix, bk_item_id(&pub->engine->shared, item), frame.context, pub->key);
+    return bk_encode_list(&pub->engine->shared, &pub->list, &frame, bk_str(pub->key, key_len),
+                          pub->buffer);
 }
 
 struct bk_command bk_publisher_render_popular(struct bk_publisher *pub, const struct bk_now *now)
@@ -143,7 +151,8 @@ struct bk_command bk_publisher_render_popular(struct bk_publisher *pub, const st
     bk_rank_popular(pub->ranker, now->stream_ms, pub->options.size, &pub->list);
     struct bk_list_frame frame = frame_of(pub, "popular", "popular", now);
     size_t key_len = bk_key_shared(frame.prefix, frame.context, pub->key);
-    return bk_encode_list(&pub->engine->shared, &pub->list, &frame, bk_str(pub->key, key_len), pub->buffer);
+    return bk_encode_list(&pub->engine->shared, &pub->list, &frame, bk_str(pub->key, key_len),
+                          pub->buffer);
 }
 
 /* What a list says, without scores: two lists of one hash read the same. */
@@ -157,7 +166,8 @@ static uint32_t list_hash(const struct bk_publisher *pub)
 
 /* ---- submitting ---- */
 
-static bool submit(struct bk_publisher *pub, const struct bk_ticket *ticket, const struct bk_command *command)
+static bool submit(struct bk_publisher *pub, const struct bk_ticket *ticket,
+                   const struct bk_command *command)
 {
     if (bk_sink_submit(pub->sink, ticket, command->p, command->len) != BK_OK) return false;
     pub->unanswered++;
@@ -171,22 +181,26 @@ static void announce(struct bk_publisher *pub, bk_str_t key)
     size_t len = bk_key_shared(bk_str_c(pub->options.key_prefix), BK_STR("updates"), channel);
     struct bk_command command = bk_encode_publish(bk_str(channel, len), key, buffer);
     struct bk_ticket ticket = {.what = TICKET_ANNOUNCE << 8};
-    submit(pub, &ticket, &command); /* an announcement that finds no room is not missed: the list is there */
+    submit(pub, &ticket,
+           &command); /* an announcement that finds no room is not missed: the list is there */
 }
 
 /* Publish a taken subject's lists; what found no room goes back into the queue. */
-static void publish_subject(struct bk_publisher *pub, struct bk_shard *shard, uint32_t subject, uint32_t contexts,
-                            int64_t waiting_ms, const struct bk_now *now)
+static void publish_subject(struct bk_publisher *pub, struct bk_shard *shard, uint32_t subject,
+                            uint32_t contexts, int64_t waiting_ms, const struct bk_now *now)
 {
     const struct bk_subject *sub = bk_subject(shard, subject);
-    struct bk_ticket ticket = {
-        .owner = (uint32_t)shard->partition, .handle = subject, .stamp = sub->stamp, .note = waiting_ms};
+    struct bk_ticket ticket = {.owner = (uint32_t)shard->partition,
+                               .handle = subject,
+                               .stamp = sub->stamp,
+                               .note = waiting_ms};
     for (uint32_t context = 0; context < BK_CONTEXT_COUNT; context++) {
         if (!(contexts >> context & 1)) continue;
         if (!bk_sink_room(pub->sink)) break;
         contexts &= ~(1u << context);
         if (context == BK_CONTEXT_PRODUCT && !sub->last_item) continue;
-        struct bk_command command = bk_publisher_render(pub, shard, subject, (enum bk_context)context, now);
+        struct bk_command command =
+            bk_publisher_render(pub, shard, subject, (enum bk_context)context, now);
         ticket.what = TICKET_SUBJECT << 8 | context;
         if (!submit(pub, &ticket, &command)) {
             contexts |= 1u << context;
@@ -236,7 +250,8 @@ static void publish_item(struct bk_publisher *pub, uint32_t item, const struct b
             item_waits(pub, item);
             return;
         }
-        struct bk_command command = bk_publisher_render_item(pub, item, (enum bk_relation)relation, now);
+        struct bk_command command =
+            bk_publisher_render_item(pub, item, (enum bk_relation)relation, now);
         if (!command.len) continue;
         if (!bk_item_published(pub->engine, item, relation, list_hash(pub))) {
             bk_metrics_add(pub->metrics, BK_METRIC_ITEM_LISTS_UNCHANGED, 1);
@@ -265,7 +280,8 @@ static uint64_t events_applied(const struct bk_publisher *pub)
 {
     uint64_t applied = 0;
     for (int32_t partition = 0; partition < pub->engine->shard_top; partition++)
-        if (pub->engine->shards[partition]) applied += bk_shard_totals(pub->engine->shards[partition])->applied;
+        if (pub->engine->shards[partition])
+            applied += bk_shard_totals(pub->engine->shards[partition])->applied;
     return applied;
 }
 
@@ -315,7 +331,9 @@ static void publish_erasures(struct bk_publisher *pub)
         for (uint32_t context = 0; erasure->used && context < BK_CONTEXT_COUNT; context++) {
             if (!(erasure->contexts >> context & 1)) continue;
             if (!bk_sink_room(pub->sink)) return;
-            size_t len = bk_key_subject(prefix, bk_str(erasure->id, erasure->id_len), bk_str_c(bk_context_word((enum bk_context)context)), pub->key);
+            size_t len =
+                bk_key_subject(prefix, bk_str(erasure->id, erasure->id_len),
+                               bk_str_c(bk_context_word((enum bk_context)context)), pub->key);
             struct bk_command command = bk_encode_unlink(bk_str(pub->key, len), pub->buffer);
             struct bk_ticket ticket = {.handle = (uint32_t)i, .what = TICKET_ERASE << 8 | context};
             if (!submit(pub, &ticket, &command)) return;
@@ -326,7 +344,8 @@ static void publish_erasures(struct bk_publisher *pub)
 }
 
 /* An UNLINK that was tried again may have hit the list of a shopper who came back meanwhile: that one is written again. */
-static void rewrite_if_back(struct bk_publisher *pub, const struct erasure *erasure, uint32_t context)
+static void rewrite_if_back(struct bk_publisher *pub, const struct erasure *erasure,
+                            uint32_t context)
 {
     for (int32_t partition = 0; partition < pub->engine->shard_top; partition++) {
         struct bk_shard *shard = pub->engine->shards[partition];
@@ -342,9 +361,12 @@ static void erasure_answered(struct bk_publisher *pub, const struct bk_ticket *t
     struct erasure *erasure = &pub->erasures[ticket->handle];
     uint32_t context = ticket->what & 0xff;
     erasure->unanswered--;
-    if (retry) erasure->contexts |= 1u << context;
-    else rewrite_if_back(pub, erasure, context);
-    if (!erasure->contexts && !erasure->unanswered) *erasure = (struct erasure){0}; /* the id goes too */
+    if (retry)
+        erasure->contexts |= 1u << context;
+    else
+        rewrite_if_back(pub, erasure, context);
+    if (!erasure->contexts && !erasure->unanswered)
+        *erasure = (struct erasure){0}; /* the id goes too */
 }
 
 /* ---- the refresher ---- */
@@ -353,7 +375,8 @@ static uint64_t subjects_of(const struct bk_publisher *pub)
 {
     uint64_t subjects = 0;
     for (int32_t partition = 0; partition < pub->engine->shard_top; partition++)
-        if (pub->engine->shards[partition]) subjects += bk_table_top(&pub->engine->shards[partition]->subjects);
+        if (pub->engine->shards[partition])
+            subjects += bk_table_top(&pub->engine->shards[partition]->subjects);
     return subjects;
 }
 
@@ -367,13 +390,15 @@ static void sweep_begin(struct bk_publisher *pub, const struct bk_now *now)
 }
 
 /* Queue the lists of one subject that readers may still ask for; the others have expired in Redis. */
-static void refresh(struct bk_publisher *pub, struct bk_shard *shard, uint32_t subject, const struct bk_now *now)
+static void refresh(struct bk_publisher *pub, struct bk_shard *shard, uint32_t subject,
+                    const struct bk_now *now)
 {
     const struct bk_subject *sub = bk_subject(shard, subject);
     if (!sub->alive || !sub->live) return;
     uint32_t live = 0;
     for (uint32_t context = 0; context < BK_CONTEXT_COUNT; context++)
-        if (sub->live >> context & 1 && now->stream_ms - sub->time_ms < 1000ll * bk_context_expires_s((enum bk_context)context))
+        if (sub->live >> context & 1 &&
+            now->stream_ms - sub->time_ms < 1000ll * bk_context_expires_s((enum bk_context)context))
             live |= 1u << context;
     bk_subject_live_set(shard, subject, live);
     uint32_t due = pub->sweep.email ? live : live & ~(1u << BK_CONTEXT_EMAIL);
@@ -400,7 +425,8 @@ static void sweep_lost_items(struct bk_publisher *pub)
     uint32_t top = bk_table_top(&pub->engine->shared.items);
     for (int i = 0; i < SWEEP_PER_TURN && pub->sweep.item; i++) {
         const struct bk_item *item = bk_item(&pub->engine->shared, pub->sweep.item);
-        if (item->published[0] || item->published[1]) bk_dirty_item_put(pub->engine, pub->sweep.item);
+        if (item->published[0] || item->published[1])
+            bk_dirty_item_put(pub->engine, pub->sweep.item);
         pub->sweep.item = pub->sweep.item < top ? pub->sweep.item + 1 : 0;
     }
 }
@@ -424,12 +450,14 @@ static void sweep_turn(struct bk_publisher *pub, const struct bk_now *now)
     struct sweep *sweep = &pub->sweep;
     uint64_t subjects = subjects_of(pub);
     if (!sweep->last.ms) sweep->last = now->mono;
-    double rounds = (double)(now->mono.ms - sweep->last.ms) / ((double)pub->options.refresh_ms * 0.8);
+    double rounds =
+        (double)(now->mono.ms - sweep->last.ms) / ((double)pub->options.refresh_ms * 0.8);
     sweep->credit += rounds * (double)subjects;
     sweep->last = now->mono;
     if (!subjects) sweep->fast = false; /* nothing is known, so nothing is missing */
     if (sweep->fast || sweep->credit > SWEEP_PER_TURN) sweep->credit = SWEEP_PER_TURN;
-    for (; sweep->credit >= 1 && bk_publisher_waiting(pub) < SWEEP_WAITING_MAX; sweep->credit -= 1) {
+    for (; sweep->credit >= 1 && bk_publisher_waiting(pub) < pub->options.waiting_max / 2;
+         sweep->credit -= 1) {
         if (sweep_step(pub, now)) continue;
         sweep->completed++;
         sweep->fast = false;
@@ -438,8 +466,10 @@ static void sweep_turn(struct bk_publisher *pub, const struct bk_now *now)
         sweep_begin(pub, now);
         break;
     }
-    if (sweep->item) sweep_lost_items(pub);
-    else sweep_items(pub, rounds, now);
+    if (sweep->item)
+        sweep_lost_items(pub);
+    else
+        sweep_items(pub, rounds, now);
 }
 
 /* ---- the turn ---- */
@@ -448,7 +478,8 @@ uint32_t bk_publisher_waiting(const struct bk_publisher *pub)
 {
     uint32_t waiting = 0;
     for (int32_t partition = 0; partition < pub->engine->shard_top; partition++)
-        if (pub->engine->shards[partition]) waiting += bk_shard_totals(pub->engine->shards[partition])->dirty_count;
+        if (pub->engine->shards[partition])
+            waiting += bk_shard_totals(pub->engine->shards[partition])->dirty_count;
     return waiting;
 }
 
@@ -456,17 +487,20 @@ bool bk_publisher_turn(struct bk_publisher *pub, const struct bk_now *now)
 {
     publish_erasures(pub);
     publish_subjects(pub, now);
-    if (bk_totals(&pub->engine->shared)->time_max_ms) { /* an empty shop has nothing to show everybody */
+    if (bk_totals(&pub->engine->shared)
+            ->time_max_ms) { /* an empty shop has nothing to show everybody */
         publish_items(pub, now);
         publish_popular(pub, now);
     }
-    bool lost = pub->sweep.fast || pub->sweep.item; /* Redis came back empty: that is owed even at the end */
+    bool lost = pub->sweep.fast ||
+                pub->sweep.item; /* Redis came back empty: that is owed even at the end */
     if (lost || !pub->finishing) sweep_turn(pub, now);
-    return bk_sink_room(pub->sink) && (bk_publisher_waiting(pub) || pub->item_batch || pub->sweep.fast || pub->sweep.item);
+    return bk_sink_room(pub->sink) &&
+           (bk_publisher_waiting(pub) || pub->item_batch || pub->sweep.fast || pub->sweep.item);
 }
 
-void bk_publisher_outcome(struct bk_publisher *pub, const struct bk_ticket *ticket, enum bk_outcome outcome,
-                          bk_wall_ms_t now_wall_ms)
+void bk_publisher_outcome(struct bk_publisher *pub, const struct bk_ticket *ticket,
+                          enum bk_outcome outcome, bk_wall_ms_t now_wall_ms)
 {
     bool retry = bk_outcome_retry(outcome), stored = outcome == BK_OUTCOME_STORED;
     pub->unanswered--;
@@ -477,7 +511,8 @@ void bk_publisher_outcome(struct bk_publisher *pub, const struct bk_ticket *tick
         struct bk_shard *shard = pub->engine->shards[ticket->owner];
         if (stored) bk_metrics_add(pub->metrics, BK_METRIC_LISTS_PUBLISHED + detail, 1);
         if (stored && ticket->note)
-            bk_histogram_add(&pub->metrics->histogram[BK_HISTOGRAM_EVENT_TO_PUBLISH], (now_wall_ms - ticket->note) * 1000);
+            bk_histogram_add(&pub->metrics->histogram[BK_HISTOGRAM_EVENT_TO_PUBLISH],
+                             (now_wall_ms - ticket->note) * 1000);
         if (!shard || ticket->handle > bk_table_top(&shard->subjects)) break;
         const struct bk_subject *sub = bk_subject(shard, ticket->handle);
         if (!sub->alive || sub->stamp != ticket->stamp) break;
@@ -493,8 +528,11 @@ void bk_publisher_outcome(struct bk_publisher *pub, const struct bk_ticket *tick
         if (stored) bk_metrics_add(pub->metrics, BK_METRIC_SHARED_LISTS_PUBLISHED, 1);
         if (retry) pub->popular_hash = 0;
         break;
-    case TICKET_ERASE: erasure_answered(pub, ticket, retry); break;
-    case TICKET_ANNOUNCE: break;
+    case TICKET_ERASE:
+        erasure_answered(pub, ticket, retry);
+        break;
+    case TICKET_ANNOUNCE:
+        break;
     }
 }
 

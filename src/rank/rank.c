@@ -119,7 +119,7 @@ static void put_item(struct bk_list *list, uint32_t place, const struct bk__cand
         .item = candidate->item,
         .score = candidate->score,
         .scorer = (uint8_t)candidate->scorer,
-        .because = candidate->because,
+        .because = candidate->because == candidate->item ? 0 : candidate->because,
         .evidence = candidate->evidence,
         .tags = candidate->tags,
     };
