@@ -22,6 +22,9 @@ enum root { ROOT_NONE, ROOT_RECEIPTS, ROOT_SESSIONS };
 /* What the item before the last counts more. */
 #define WAY_BACK 1.4f
 
+/* In a row of more partners than this, pairs that hardly happened are chance: half of the work for nothing. */
+enum { LONG_ROW = 100 };
+
 /* A list that came out short looks further: over the rows of its own first items. */
 #define REACH_WEIGHT 1e-5f
 
@@ -35,12 +38,13 @@ static const struct walk {
     enum bk_pair_kind kind;
     float fade;             /* per event (session) or line (cart) since the item              */
     float faded;            /* an item that faded below this share is not worth its row       */
+    uint32_t least;         /* a pair of a long row must count as much                        */
     enum root ours, theirs; /* what a pair's count is divided by the root of                  */
 } walks[BK_SCORER_COUNT] = {
-    [BK_SCORER_NEXT] = {BK_PAIR_NEXT, 0.5f, 0.1f, ROOT_NONE, ROOT_NONE},
-    [BK_SCORER_VIEWED] = {BK_PAIR_VIEWED, 0.6f, 0.1f, ROOT_SESSIONS, ROOT_SESSIONS},
-    [BK_SCORER_BOUGHT] = {BK_PAIR_BOUGHT, 0.8f, 0.01f, ROOT_RECEIPTS, ROOT_RECEIPTS},
-    [BK_SCORER_VIEW_BUY] = {BK_PAIR_VIEW_BUY, 0.6f, 0.01f, ROOT_SESSIONS, ROOT_RECEIPTS},
+    [BK_SCORER_NEXT] = {BK_PAIR_NEXT, 0.5f, 0.2f, 3, ROOT_NONE, ROOT_NONE},
+    [BK_SCORER_VIEWED] = {BK_PAIR_VIEWED, 0.6f, 0.2f, 2, ROOT_SESSIONS, ROOT_SESSIONS},
+    [BK_SCORER_BOUGHT] = {BK_PAIR_BOUGHT, 0.8f, 0.01f, 1, ROOT_RECEIPTS, ROOT_RECEIPTS},
+    [BK_SCORER_VIEW_BUY] = {BK_PAIR_VIEW_BUY, 0.6f, 0.01f, 1, ROOT_SESSIONS, ROOT_RECEIPTS},
 };
 
 static float root_of(const struct bk_item_hot *hot, enum root root)
@@ -66,7 +70,8 @@ static void walk_row(const struct bk__view *view, const struct walk *walk, uint3
     if (!row) return;
     const struct bk_map_head *head = bk_map_head(&shared->heap, row);
     bk__contribute_row(view->ranker, (const struct bk_pair *)(head + 1),
-                       (uint32_t)1 << head->slots_log2, ours, from, distinct_min);
+                       (uint32_t)1 << head->slots_log2, ours, from,
+                       head->count > LONG_ROW ? walk->least : 1, distinct_min);
 }
 
 /* The partner's root is the same in every term of its sum: it is multiplied in once, here. A sum that was touched stays above 0. */

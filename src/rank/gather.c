@@ -63,17 +63,18 @@ static inline void contribute(struct bk_ranker *ranker, uint32_t item, uint64_t 
 void bk__contribute(struct bk_ranker *ranker, uint32_t item, float value, uint32_t because,
                     uint32_t evidence)
 {
-    contribute(ranker, item, (uint64_t)(value * (float)(1 << FIXED_BITS)), because, evidence);
+    contribute(ranker, item, (uint64_t)(int64_t)(value * (float)(1 << FIXED_BITS)), because,
+               evidence);
 }
 
 /* The numbers of the slots that count, without a branch a slot: empty ones come by chance, and a branch would guess wrong. */
-static uint32_t used_slots(const struct bk_pair *row, uint32_t slots, uint32_t distinct_min,
-                           uint8_t used[BLOCK])
+static uint32_t used_slots(const struct bk_pair *row, uint32_t slots, uint32_t least,
+                           uint32_t distinct_min, uint8_t used[BLOCK])
 {
     uint32_t count = 0;
     for (uint32_t slot = 0; slot < slots; slot++) {
         used[count] = (uint8_t)slot;
-        count += row[slot].partner != 0;
+        count += row[slot].total >= least; /* 0 in an empty one */
     }
     if (distinct_min < 2) return count;
     uint32_t kept = 0;
@@ -83,13 +84,13 @@ static uint32_t used_slots(const struct bk_pair *row, uint32_t slots, uint32_t d
 }
 
 void bk__contribute_row(struct bk_ranker *ranker, const struct bk_pair *row, uint32_t slots,
-                        float scale, uint32_t because, uint32_t distinct_min)
+                        float scale, uint32_t because, uint32_t least, uint32_t distinct_min)
 {
     uint8_t used[BLOCK];
     scale *= (float)(1 << FIXED_BITS);
     for (uint32_t at = 0; at < slots; at += BLOCK) {
-        uint32_t count =
-            used_slots(row + at, slots - at < BLOCK ? slots - at : BLOCK, distinct_min, used);
+        uint32_t count = used_slots(row + at, slots - at < BLOCK ? slots - at : BLOCK, least,
+                                    distinct_min, used);
         for (uint32_t i = 0; i < count; i++) {
             const struct bk_pair *pair = &row[at + used[i]];
             contribute(ranker, pair->partner, (uint64_t)(int64_t)(scale * (float)pair->total),

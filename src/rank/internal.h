@@ -23,7 +23,7 @@ struct bk__candidate {
     float score;
     float part; /* the largest part of the score, from scorer */
     uint32_t scorer;
-    float lately;          /* popularity, for its trend */
+    float lately, ever;    /* popularity and points ever, for its trend */
     uint32_t next_touched; /* candidates of the feature being gathered, a list by number + 1 */
 };
 
@@ -77,10 +77,10 @@ struct bk__candidate *bk__candidate_of(struct bk_ranker *ranker, uint32_t item);
 /* One contribution (>= 0) to the feature being gathered, from `because`, seen `evidence` times. */
 void bk__contribute(struct bk_ranker *ranker, uint32_t item, float value, uint32_t because,
                     uint32_t evidence);
-/* Contributions scale * total of every pair of a row (slots of a bk_map, empty ones among them), from `because`; pairs of fewer distinct
- * shoppers are left out. */
+/* Contributions scale * total of every pair of a row (slots of a bk_map, empty ones among them), from `because`; pairs counted less
+ * than `least` (>= 1), or of fewer distinct shoppers, are left out. */
 void bk__contribute_row(struct bk_ranker *ranker, const struct bk_pair *row, uint32_t slots,
-                        float scale, uint32_t because, uint32_t distinct_min);
+                        float scale, uint32_t because, uint32_t least, uint32_t distinct_min);
 /* Add the gathered feature to the scores and make the accumulators ready for the next. `share`: each candidate counts with its
  * share of the feature's total, so that a long row does not drown the others. */
 void bk__gather_fold(struct bk_ranker *ranker, enum bk_scorer scorer, float weight, bool share);
@@ -88,7 +88,7 @@ void bk__gather_fold(struct bk_ranker *ranker, enum bk_scorer scorer, float weig
 /* ---- neighbours.c: session kNN ---- */
 
 /* The newest postings of an item that are walked, the most similar sessions that vote, and how far from the common item they do. */
-enum { BK__POSTINGS_ASKED = 50, BK__NEIGHBOURS_ASKED = 100, BK__NEIGHBOUR_REACH = 24 };
+enum { BK__POSTINGS_ASKED = 40, BK__NEIGHBOURS_ASKED = 60, BK__NEIGHBOUR_REACH = 12 };
 void bk__gather_neighbours(const struct bk__view *view, enum bk_scorer scorer);
 
 /* ---- trend.c: who is rising ---- */

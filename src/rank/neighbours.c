@@ -10,7 +10,7 @@
  *
  *   q is an item's place in n, i* the latest item of s that n has. After VSTAN (Ludewig, Mauro, Latifi, Jannach 2021), but an item that
  *   everybody sees says less about a shopper (1 / sqrt(m_i + 5)), and recency comes by walking the newest few.
- * COST        one 8-byte look-up a posting (at most 50 an item, and five items), one record and a short row a neighbour that votes.
+ * COST        one 8-byte look-up a posting (at most 40 an item, and five items), one record and a short row a neighbour that votes.
  */
 #include "internal.h"
 

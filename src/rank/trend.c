@@ -22,24 +22,24 @@ static float rate_of_all(const struct bk__view *view)
     uint64_t lately = 0, ever = 0;
     for (uint32_t i = 0; i < ranker->count; i++) {
         struct bk__candidate *candidate = &ranker->candidate[i];
+        uint32_t points = bk_item_hot(shared, candidate->item)->points;
         candidate->lately = bk_item_popularity(shared, candidate->item, view->epoch);
-        lately += (uint64_t)(candidate->lately * POPULARITY_UNIT);
-        ever += bk_item_hot(shared, candidate->item)->points;
+        candidate->ever = (float)points;
+        lately += (uint64_t)(int64_t)(candidate->lately * POPULARITY_UNIT);
+        ever += points;
     }
-    return lately ? (float)((double)lately / POPULARITY_UNIT / (double)ever) : 1.0f;
+    return lately ? (float)((double)lately / (double)POPULARITY_UNIT / (double)ever) : 1.0f;
 }
 
 void bk__follow_trend(const struct bk__view *view)
 {
     struct bk_ranker *ranker = view->ranker;
-    const struct bk_shared *shared = &ranker->engine->shared;
     float per_rate = 1.0f / rate_of_all(view);
     for (uint32_t i = 0; i < ranker->count; i++) {
         struct bk__candidate *candidate = &ranker->candidate[i];
         if (candidate->tags & 1u << BK_SCORER_REPEAT) continue;
-        float points = (float)bk_item_hot(shared, candidate->item)->points;
         float trend = __builtin_sqrtf((candidate->lately * per_rate + TREND_POINTS) /
-                                      (points + TREND_POINTS));
+                                      (candidate->ever + TREND_POINTS));
         candidate->score *= trend;
         if (candidate->item != ranker->why_item) continue;
         for (int scorer = 0; scorer < BK_SCORER_COUNT; scorer++) ranker->why[scorer].part *= trend;

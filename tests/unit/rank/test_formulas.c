@@ -12,7 +12,7 @@
 
 #include <cmocka.h>
 
-enum { PREFIX = 20, ITEMS = 100, EVENTS = 1250, SESSIONS = 100 };
+enum { PREFIX = 20, ITEMS = 100, EVENTS = 1250, SESSIONS = 60 };
 
 struct naive {
     const struct model *m;
@@ -86,8 +86,8 @@ static double feature(const struct naive *n, enum bk_scorer scorer, uint32_t j)
                                   [BK_SCORER_VIEWED] = .6,
                                   [BK_SCORER_BOUGHT] = .8,
                                   [BK_SCORER_VIEW_BUY] = .6},
-                        faded_away[] = {[BK_SCORER_NEXT] = .1,
-                                        [BK_SCORER_VIEWED] = .1,
+                        faded_away[] = {[BK_SCORER_NEXT] = .2,
+                                        [BK_SCORER_VIEWED] = .2,
                                         [BK_SCORER_BOUGHT] = .01,
                                         [BK_SCORER_VIEW_BUY] = .01};
     static const int kind[] = {[BK_SCORER_NEXT] = BK_PAIR_NEXT,
@@ -134,7 +134,7 @@ static int newest_first(const void *a, const void *b)
     return sorting->posted[x->session]->key < sorting->posted[y->session]->key ? 1 : -1;
 }
 
-/* What the item adds to the similarity of each of the 50 sessions that saw it last; a first item that both have is the common one. */
+/* What the item adds to the similarity of each of the 40 sessions that saw it last; a first item that both have is the common one. */
 static void add_similarity(const struct naive *n, uint32_t p, double *similarity, uint32_t *common)
 {
     const struct model *m = n->m;
@@ -144,7 +144,7 @@ static void add_similarity(const struct naive *n, uint32_t p, double *similarity
         if (m->posting[i].item == n->prefix[p]) mine[count++] = m->posting[i];
     sorting = m;
     qsort(mine, count, sizeof *mine, newest_first);
-    if (count > 50) count = 50;
+    if (count > 40) count = 40;
     for (uint32_t i = 0; i < count; i++) {
         similarity[mine[i].session] +=
             n->weight[p] * pow(exp(-1.0 / 3), n->back[p]) / sqrt(count + 5.0);
@@ -169,7 +169,7 @@ static void neighbours(const struct naive *n, double *value)
         while (posted->item[met] != common[s]) met++;
         for (uint32_t i = 0; i < posted->count; i++) {
             double far = fabs((double)i - met);
-            if (far <= 24)
+            if (far <= 12)
                 value[posted->item[i]] += similarity[s] / sqrt(posted->count) * exp(-far / 4);
         }
     }
@@ -264,14 +264,16 @@ static uint32_t score_all(struct naive *n, const struct bk_weights *weights,
     }
     if (situation == BK_SITUATION_HOME_LIVE) follow_trend(n, weights, candidate);
     uint32_t scored = count_scored(n, situation, now);
-    if (situation == BK_SITUATION_HOME_LIVE && scored && scored < BK_LIST_MAX) {
+    bool reached = situation == BK_SITUATION_HOME_LIVE && scored && scored < BK_LIST_MAX;
+    if (reached) {
         reach(n, situation, now);
         scored = count_scored(n, situation, now);
     }
     for (uint32_t j = 0; j < n->m->items; j++) {
         bool decayed =
             feature(n, BK_SCORER_REPEAT, j) > 0 || feature(n, BK_SCORER_BUY_AGAIN, j) > 0;
-        n->blur[j] = 2e-4 * n->score[j] + 1e-8 + (decayed ? 3e-4 : 0);
+        n->blur[j] = 2e-4 * n->score[j] + (reached ? 1e-7 : 1e-8) + (decayed ? 3e-4 : 0) +
+                     1e-7 * (double)weights->weight[situation][BK_SCORER_POPULAR];
     }
     for (uint32_t j = 0; scored < BK_LIST_MAX && j < n->m->items; j++)
         n->score[j] += 1e-6 * feature(n, BK_SCORER_POPULAR, j);
@@ -345,6 +347,7 @@ static void lists_follow_the_formulas(const char *what, uint64_t seed,
     shape.items = 90;
     shape.step_ms_max = 20000; /* fewer sessions than are asked for their vote */
     params.postings_max = 5000;
+    params.popularity_epoch_ms = 20ll * 60 * 1000; /* some rise, some fall */
     shape.withdraw_one_in = 0;
     struct told *stream = told_stream(&chance, &shape, EVENTS);
     struct model *model = model_create(&params);

@@ -211,6 +211,101 @@ static void what_was_seen_comes_again_by_seven_tenths_and_a_way_back(void **stat
     shop_close(&shop);
 }
 
+static void in_a_long_row_what_happened_once_is_chance(void **state)
+{
+    (void)state;
+    struct shop shop;
+    shop_open(&shop, BK_SCORER_VIEWED);
+    for (uint32_t i = 0; i < 100; i++)
+        view(&shop, told_name("u", i), told_name("hub p", i)); /* 100 partners: still short */
+    view(&shop, "v", "hub p7");
+    view(&shop, "dora", "hub");
+    ask(&shop, "dora", BK_CONTEXT_HOME);
+    double often = 2 / sqrt(22.0), once = 1 / sqrt(21.0);
+    expect(&shop, 0, "p7", often / (often + 99 * once), "hub", 2);
+    view(&shop, "w", "hub p100"); /* one more */
+    ask(&shop, "dora", BK_CONTEXT_HOME);
+    expect(&shop, 0, "p7", 1.0, "hub", 2);
+    shop_close(&shop);
+}
+
+static void a_short_list_reaches_for_the_partners_of_its_partners(void **state)
+{
+    (void)state;
+    struct shop shop;
+    shop_open(&shop, BK_SCORER_VIEWED);
+    view(&shop, "u1", "x y");
+    view(&shop, "u2", "y z");
+    view(&shop, "u3", "other");
+    view(&shop, "dora", "x");
+    ask(&shop, "dora", BK_CONTEXT_HOME);
+    expect(&shop, 0, "y", 1.0, "x", 1);
+    assert_int_equal(shop.list.item[place_of(&shop, "z")].scorer, BK_SCORER_VIEWED);
+    assert_int_equal(shop.list.item[place_of(&shop, "z")].because, told_item(&shop.engine, "y"));
+    assert_int_equal(shop.list.item[place_of(&shop, "other")].scorer, BK_SCORER_POPULAR);
+    shop_close(&shop);
+}
+
+static void of_two_that_go_as_well_the_rising_one_leads(void **state)
+{
+    (void)state;
+    struct shop shop;
+    shop_open(&shop, BK_SCORER_VIEWED);
+    view(&shop, "u1", "x old");
+    for (int i = 0; i < 30; i++) view(&shop, "u1", "old"); /* points, but no further session */
+    view(&shop, "u2", "x late");
+    shop.now += 7 * (int64_t)TOLD_DAY;
+    for (int i = 0; i < 30; i++) view(&shop, "u2", "late");
+    view(&shop, "dora", "x");
+    ask(&shop, "dora", BK_CONTEXT_HOME);
+    /* A week halves: of late's 31 points 30.5 are left, of old's 15.5. The mean candidate stays where it is. */
+    double rate = (30.5 + 15.5) / 62, late = sqrt((30.5 / rate + 20) / 51),
+           old = sqrt((15.5 / rate + 20) / 51);
+    double more = sqrt(22.0 / 21.0); /* u2 came back in another session: late was seen in two */
+    expect(&shop, 0, "late", late / (1 + more), "x", 1);
+    expect(&shop, 1, "old", old * more / (1 + more), "x", 1);
+    shop_close(&shop);
+}
+
+/* ---- session neighbours ---- */
+
+static void the_newest_forty_sessions_of_an_item_are_its_neighbours(void **state)
+{
+    (void)state;
+    struct shop shop;
+    shop_open(&shop, BK_SCORER_NEIGHBOURS);
+    view(&shop, "u", "x gone");
+    for (uint32_t i = 0; i < 39; i++) view(&shop, told_name("v", i), "x here");
+    view(&shop, "dora", "x"); /* hers is the fortieth, and does not vote */
+    ask(&shop, "dora", BK_CONTEXT_HOME);
+    double near = exp(-1 / 4.0), value = 1 / (1 + near);
+    expect(&shop, 0, "x", value, NULL, 2);
+    expect(&shop, 1, "here", near * value, "x", 2);
+    assert_int_not_equal(shop.list.item[place_of(&shop, "gone")].scorer, BK_SCORER_NEIGHBOURS);
+    shop_close(&shop);
+}
+
+static void the_nearest_sixty_sessions_vote_and_nearer_places_count_more(void **state)
+{
+    (void)state;
+    struct shop shop;
+    shop_open(&shop, BK_SCORER_NEIGHBOURS);
+    for (uint32_t i = 0; i < 45; i++) view(&shop, told_name("u", i), "x a b");
+    for (uint32_t i = 0; i < 45; i++) view(&shop, told_name("v", i), "y c d");
+    view(&shop, "dora", "x y");
+    ask(&shop, "dora", BK_CONTEXT_HOME);
+    /* 39 that saw y with her, and 21 of the 39 that saw x, one event longer ago */
+    double y = 39, x = 21 * exp(-1 / 3.0), near = exp(-1 / 4.0), far = exp(-2 / 4.0);
+    double total = (x + y) * (1 + near + far);
+    expect(&shop, 0, "y", y / total, NULL, 3);
+    expect(&shop, 1, "c", y * near / total, "y", 3);
+    expect(&shop, 2, "d", y * far / total, "y", 3);
+    expect(&shop, 3, "x", x / total, NULL, 3);
+    expect(&shop, 4, "a", x * near / total, "x", 3);
+    expect(&shop, 5, "b", x * far / total, "x", 3);
+    shop_close(&shop);
+}
+
 static void what_was_bought_comes_again_by_097_a_receipt(void **state)
 {
     (void)state;
@@ -456,13 +551,14 @@ static void the_reason_is_the_largest_part_and_tags_name_all_parts(void **state)
     shop_open(&shop, BK_SCORER_COUNT);
     view(&shop, "u1", "x y z");
     view(&shop, "u2", "x y");
-    view(&shop, "dora", "x");
+    view(&shop, "dora", "x x");
     ask(&shop, "dora", BK_CONTEXT_HOME);
     const struct bk_list_item *y = &shop.list.item[place_of(&shop, "y")];
     assert_true(y->tags & 1u << BK_SCORER_NEXT);
     assert_true(y->tags & 1u << BK_SCORER_VIEWED);
     assert_false(y->tags & 1u << BK_SCORER_REPEAT);
-    assert_int_equal(y->scorer, BK_SCORER_VIEWED); /* weight 1.0 against 0.3 */
+    assert_true(y->tags & 1u << BK_SCORER_NEIGHBOURS);
+    assert_int_equal(y->scorer, BK_SCORER_NEIGHBOURS); /* weight 2.0 against 1.0 and 0.3 */
     assert_int_equal(y->evidence, 2);
     assert_int_equal(y->because, told_item(&shop.engine, "x"));
     const struct bk_list_item *x = &shop.list.item[place_of(&shop, "x")];
@@ -543,6 +639,11 @@ int main(void)
         cmocka_unit_test(viewed_together_fades_by_six_tenths_and_weighs_behaviour),
         cmocka_unit_test(viewed_then_bought_leads_from_views_to_purchases),
         cmocka_unit_test(what_was_seen_comes_again_by_seven_tenths_and_a_way_back),
+        cmocka_unit_test(in_a_long_row_what_happened_once_is_chance),
+        cmocka_unit_test(a_short_list_reaches_for_the_partners_of_its_partners),
+        cmocka_unit_test(of_two_that_go_as_well_the_rising_one_leads),
+        cmocka_unit_test(the_newest_forty_sessions_of_an_item_are_its_neighbours),
+        cmocka_unit_test(the_nearest_sixty_sessions_vote_and_nearer_places_count_more),
         cmocka_unit_test(what_was_bought_comes_again_by_097_a_receipt),
         cmocka_unit_test(the_popular_are_measured_by_all_acts),
         cmocka_unit_test(equal_scores_rank_by_popularity_then_id_whatever_the_handles),
