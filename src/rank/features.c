@@ -8,6 +8,7 @@
  *   item cosine     score(j) = sum_i w_i f^back(i) c_ij / sqrt((n_i + r)(n_j + r)),  r = 20       Sarwar et al. 2001, with shrinkage
  *   repeat          score(j) = sum over j's places p in the session of 0.7^(L - p), and 2 * 0.7 for the item before the last:
  *                   who turned from a to b often goes back to a
+ *   bought together score(j) = sum_i w_i 0.85^back(i) c_ij / ((n_i + r)^(5/8) (n_j + r)^(3/8)),  c: receipts of n lines count 1 / sqrt(n)
  *   buy again       score(j) = again(j) / n^(1/4) sum over the customer's receipts r with j of |r|^(-1/8) 0.97^(receipts since)
  *                   again(j) = sqrt(rebuys of j / rebuys of everything), shrunk; n = sum over all of them of 0.97^(receipts since)
  *   popular         score(j) = the share of everybody's recent acts that were about j, halved every 7 epochs, with 50 receipts of nothing
@@ -17,7 +18,8 @@
  */
 #include "internal.h"
 
-enum root { ROOT_NONE, ROOT_RECEIPTS, ROOT_SESSIONS };
+/* 1 / sqrt of a count, or its 5/8th and 3/8th power: together a cosine that leans a little towards what is bought much. */
+enum root { ROOT_NONE, ROOT_RECEIPTS, ROOT_SESSIONS, ROOT_RECEIPTS_5_8, ROOT_RECEIPTS_3_8 };
 
 /* What the item before the last counts more. */
 #define WAY_BACK 1.4f
@@ -43,15 +45,26 @@ static const struct walk {
 } walks[BK_SCORER_COUNT] = {
     [BK_SCORER_NEXT] = {BK_PAIR_NEXT, 0.5f, 0.2f, 3, ROOT_NONE, ROOT_NONE},
     [BK_SCORER_VIEWED] = {BK_PAIR_VIEWED, 0.6f, 0.2f, 2, ROOT_SESSIONS, ROOT_SESSIONS},
-    [BK_SCORER_BOUGHT] = {BK_PAIR_BOUGHT, 0.8f, 0.01f, 1, ROOT_RECEIPTS, ROOT_RECEIPTS},
+    [BK_SCORER_BOUGHT] = {BK_PAIR_BOUGHT, 0.85f, 0.01f, 1, ROOT_RECEIPTS_5_8, ROOT_RECEIPTS_3_8},
     [BK_SCORER_VIEW_BUY] = {BK_PAIR_VIEW_BUY, 0.6f, 0.01f, 1, ROOT_SESSIONS, ROOT_RECEIPTS},
 };
 
 static float root_of(const struct bk_item_hot *hot, enum root root)
 {
-    return root == ROOT_RECEIPTS   ? hot->root_receipts
-           : root == ROOT_SESSIONS ? hot->root_sessions
-                                   : 1.0f;
+    float half = hot->root_receipts;
+    switch (root) {
+    case ROOT_RECEIPTS:
+        return half;
+    case ROOT_SESSIONS:
+        return hot->root_sessions;
+    case ROOT_RECEIPTS_5_8:
+        return half * __builtin_sqrtf(__builtin_sqrtf(half));
+    case ROOT_RECEIPTS_3_8:
+        return __builtin_sqrtf(half * __builtin_sqrtf(half));
+    case ROOT_NONE:
+        break;
+    }
+    return 1.0f;
 }
 
 static float power(float base, uint32_t n)

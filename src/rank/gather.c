@@ -87,13 +87,13 @@ void bk__contribute_row(struct bk_ranker *ranker, const struct bk_pair *row, uin
                         float scale, uint32_t because, uint32_t least, uint32_t distinct_min)
 {
     uint8_t used[BLOCK];
-    scale *= (float)(1 << FIXED_BITS);
+    scale *= (float)(1 << FIXED_BITS) / (float)BK_STRENGTH_ONE;
     for (uint32_t at = 0; at < slots; at += BLOCK) {
         uint32_t count = used_slots(row + at, slots - at < BLOCK ? slots - at : BLOCK, least,
                                     distinct_min, used);
         for (uint32_t i = 0; i < count; i++) {
             const struct bk_pair *pair = &row[at + used[i]];
-            contribute(ranker, pair->partner, (uint64_t)(int64_t)(scale * (float)pair->total),
+            contribute(ranker, pair->partner, (uint64_t)(int64_t)(scale * (float)pair->strength),
                        because, pair->total);
         }
     }

@@ -152,6 +152,16 @@ static void select_best(const struct bk__view *view, uint32_t size, struct bk_li
 
 /* ---- questions ---- */
 
+enum { HISTORY_PREFIX = 8 }; /* items of a history whose rows are read */
+
+static bool is_stronger(const struct bk__view *view, const struct bk_bought *a, uint64_t weight_a,
+                        const struct bk_bought *b, uint64_t weight_b)
+{
+    if (weight_a != weight_b) return weight_a > weight_b;
+    const struct bk_shared *shared = &view->ranker->engine->shared;
+    return bk_item(shared, a->item)->id_hash < bk_item(shared, b->item)->id_hash;
+}
+
 static void prefix_add(struct bk__view *view, uint32_t item, float weight, uint32_t back)
 {
     if (view->prefix_count == BK__PREFIX_MAX) return;
@@ -183,6 +193,33 @@ static void prefix_of_cart(struct bk__view *view)
         best[place] = line;
     }
     for (uint32_t i = 0; i < count; i++) prefix_add(view, best[i]->item, 1.0f, i);
+}
+
+/* What the customer buys most, each with its weight among them: nobody is in the shop. */
+static void prefix_of_history(struct bk__view *view)
+{
+    if (!view->sub) return;
+    const struct bk_bought *best[HISTORY_PREFIX], *bought;
+    uint64_t weight[HISTORY_PREFIX];
+    uint32_t count = 0;
+    for (uint32_t at = 0;
+         (bought = bk_map_next(&view->shard->heap, view->sub->history, &at)) != NULL;) {
+        uint64_t now = (uint64_t)bought->weight_q16 *
+                       bk_history_decay_q16(view->sub->receipts - bought->receipt);
+        uint32_t place = count;
+        for (; place > 0 && is_stronger(view, bought, now, best[place - 1], weight[place - 1]);
+             place--) {
+            if (place == HISTORY_PREFIX) continue;
+            best[place] = best[place - 1];
+            weight[place] = weight[place - 1];
+        }
+        if (place == HISTORY_PREFIX) continue;
+        best[place] = bought;
+        weight[place] = now;
+        if (count < HISTORY_PREFIX) count++;
+    }
+    for (uint32_t i = 0; i < count; i++)
+        prefix_add(view, best[i]->item, (float)weight[i] / (65536.0f * 65536.0f), 0);
 }
 
 bool bk_session_is_live(const struct bk_engine *engine, const struct bk_shard *shard,
@@ -222,6 +259,14 @@ static void prefix_of(struct bk__view *view, enum bk_context context)
         break;
     case BK_CONTEXT_PRODUCT:
         if (view->for_item) prefix_add(view, view->for_item, 1.0f, 0);
+        break;
+    case BK_CONTEXT_DISCOVER:
+    case BK_CONTEXT_EMAIL:
+        if (!view->sess) {
+            prefix_of_history(view);
+            break;
+        }
+        prefix_of_session(view);
         break;
     default:
         prefix_of_session(view);

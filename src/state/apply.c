@@ -64,10 +64,10 @@ static void act(struct bk__turn *turn, uint32_t n)
     if (turn->learns) bk__acts_add(turn->engine, turn->popularity_epoch, n);
 }
 
-/* Large receipts say less about each of their lines. */
-static uint32_t points_of_line(uint32_t lines)
+/* Large receipts say less about each of their lines: 1 / sqrt(lines) of `whole`. */
+static uint32_t share_of_line(uint32_t whole, uint32_t lines)
 {
-    return lines ? (uint32_t)(BK_POINTS_RECEIPT / __builtin_sqrtf((float)lines) + 0.5f) : 0;
+    return lines ? (uint32_t)((float)whole / __builtin_sqrtf((float)lines) + 0.5f) : 0;
 }
 
 /* The handle of an event's item. While shared is frozen nothing new is learnt. */
@@ -108,7 +108,8 @@ static void learn_receipt(struct bk__turn *turn)
     const struct bk__scratch *scratch = turn->engine->scratch;
     struct bk_shared *shared = &turn->engine->shared;
     uint32_t lines = scratch->line_count, most = turn->engine->params.receipt_lines_max;
-    uint32_t share = points_of_line(lines);
+    uint32_t share = share_of_line(BK_POINTS_RECEIPT, lines);
+    uint32_t strength = share_of_line(BK_STRENGTH_ONE, lines);
     act(turn, BK_POINTS_RECEIPT);
     for (uint32_t i = 0; i < lines; i++) {
         bk__support_add(shared, scratch->line_item[i], 1, 0);
@@ -122,8 +123,8 @@ static void learn_receipt(struct bk__turn *turn)
     for (uint32_t i = 0; i < lines; i++)
         for (uint32_t j = 0; j < lines; j++)
             if (i != j)
-                bk__pair_add(turn->engine, BK_PAIR_BOUGHT, scratch->line_item[i],
-                             scratch->line_item[j], 1, turn->pair_epoch, turn->who);
+                bk__pair_share(turn->engine, BK_PAIR_BOUGHT, scratch->line_item[i],
+                               scratch->line_item[j], 1, strength, turn->pair_epoch, turn->who);
     bk__totals(shared)->receipts++;
 }
 

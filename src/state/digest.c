@@ -99,6 +99,7 @@ static uint64_t row_digest(const struct bk_shared *shared, bk_ref_t row, uint64_
     for (uint32_t at = 0; (pair = bk_map_next(&shared->heap, row, &at)) != NULL;) {
         uint64_t mix = fold(fold(kind, item_hash(shared, pair->partner)),
                             (uint64_t)pair->total << 16 | pair->epoch);
+        mix = fold(mix, pair->strength);
         sum += fold(mix, (uint64_t)pair->now << 32 | (uint64_t)pair->before << 16 | pair->who);
     }
     return sum;

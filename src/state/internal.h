@@ -93,8 +93,13 @@ void bk__points_add(struct bk_engine *engine, uint32_t item, uint32_t epoch, uin
 void bk__acts_add(struct bk_engine *engine, uint32_t epoch, uint32_t points);
 
 /* ---- pairs.c ---- */
-void bk__pair_add(struct bk_engine *engine, enum bk_pair_kind kind, uint32_t a, uint32_t b,
-                  uint32_t weight, uint16_t epoch, uint16_t who);
+void bk__pair_share(struct bk_engine *engine, enum bk_pair_kind kind, uint32_t a, uint32_t b,
+                    uint32_t weight, uint32_t strength, uint16_t epoch, uint16_t who);
+static inline void bk__pair_add(struct bk_engine *engine, enum bk_pair_kind kind, uint32_t a,
+                                uint32_t b, uint32_t weight, uint16_t epoch, uint16_t who)
+{
+    bk__pair_share(engine, kind, a, b, weight, weight * BK_STRENGTH_ONE, epoch, who);
+}
 
 /* ---- postings.c ---- */
 uint32_t bk__posted_create(struct bk_engine *engine, uint64_t key);

@@ -1,11 +1,11 @@
 /* pairs.c -- who goes with whom: one bounded row of partners per item and kind.
  *
  * THE IDEA
- *   A row is a small hash table of 16-byte pairs. Counts are integers by event-time epoch (total,
+ *   A row is a small hash table of 20-byte pairs. Counts are integers by event-time epoch (total,
  *   newest, the one before), weighted when read, so that they add up the same in any order.
  * BOUNDS
  *   A row holds at most pair_partners_max partners; when one more comes, the weakest quarter makes
- *   room (by total, then newest epoch, then hash of the id) and the row is marked lossy: its counts
+ *   room (by strength, then newest epoch, then hash of the id) and the row is marked lossy: its counts
  *   never exceed the truth from then on.
  * COST
  *   An addition is one probe; a full row pays one selection over its entries per quarter of them.
@@ -69,7 +69,7 @@ static void prune(struct bk_engine *engine, bk_ref_t row)
     const struct bk_pair *pair;
     for (uint32_t at = 0; (pair = bk_map_next(&shared->heap, row, &at)) != NULL;) {
         if (found == engine->params.pair_partners_max) break;
-        weak[found++] = (struct bk__weak){(uint64_t)pair->total << 16 | pair->epoch,
+        weak[found++] = (struct bk__weak){(uint64_t)pair->strength << 16 | pair->epoch,
                                           bk_item(shared, pair->partner)->id_hash, pair->partner};
     }
     uint32_t drop = found / 4 ? found / 4 : 1;
@@ -81,8 +81,8 @@ static void prune(struct bk_engine *engine, bk_ref_t row)
     engine->counters[BK_STATE_ROWS_PRUNED]++;
 }
 
-void bk__pair_add(struct bk_engine *engine, enum bk_pair_kind kind, uint32_t a, uint32_t b,
-                  uint32_t weight, uint16_t epoch, uint16_t who)
+void bk__pair_share(struct bk_engine *engine, enum bk_pair_kind kind, uint32_t a, uint32_t b,
+                    uint32_t weight, uint32_t strength, uint16_t epoch, uint16_t who)
 {
     struct bk_shared *shared = &engine->shared;
     bk_ref_t row = bk_item(shared, a)->rows[kind];
@@ -104,5 +104,6 @@ void bk__pair_add(struct bk_engine *engine, enum bk_pair_kind kind, uint32_t a, 
         if (bk_item(shared, a)->rows[kind] != row) bk__item(shared, a)->rows[kind] = row;
     }
     count(pair, epoch, weight);
+    pair->strength = bk__add_u32(pair->strength, strength);
     pair->who |= who;
 }

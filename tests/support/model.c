@@ -122,7 +122,9 @@ static void pair_add(struct turn *turn, enum bk_pair_kind kind, uint32_t a, uint
     struct model *m = turn->m;
     uint32_t epoch = (uint32_t)((turn->t < 0 ? 0 : turn->t) / m->params.pair_epoch_ms);
     uint32_t who = 1u << (bk_hash(turn->sub->id, strlen(turn->sub->id)) % 16);
-    PUSH(m->pair, m->pairs, m->pairs_cap, (struct model_pair){kind, a, b, weight, epoch, who});
+    double strength = weight / (kind == BK_PAIR_BOUGHT ? sqrt(turn->lines) : 1);
+    PUSH(m->pair, m->pairs, m->pairs_cap,
+         (struct model_pair){kind, a, b, weight, epoch, who, strength});
 }
 
 static void points_add(struct turn *turn, uint32_t item, uint32_t points)

@@ -58,6 +58,7 @@ struct model_subject {
 
 struct model_pair { /* one contribution */
     uint32_t kind, a, b, weight, epoch, who;
+    double strength;
 };
 struct model_points {
     uint32_t item, epoch, points;

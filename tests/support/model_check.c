@@ -17,6 +17,7 @@ static void assert_near(double a, double b, double most)
 
 struct counts {
     uint32_t total, epoch, now, before, who;
+    double strength;
 };
 
 /* The log's contributions summed by pair. */
@@ -32,6 +33,7 @@ static struct counts *pairs_sum(const struct model *m)
                 &sums[(pair->kind * MODEL_ITEMS + pair->a) * MODEL_ITEMS + pair->b];
             if (pass == 0) {
                 sum->total += pair->weight;
+                sum->strength += pair->strength;
                 sum->who |= pair->who;
                 if (pair->epoch > sum->epoch) sum->epoch = pair->epoch;
             } else {
@@ -59,6 +61,7 @@ static void check_row(const struct model *m, const struct bk_shared *shared, con
         assert_int_equal(pair->now, sum->now);
         assert_int_equal(pair->before, sum->before);
         assert_int_equal(pair->who, sum->who);
+        assert_near(pair->strength / 256.0, sum->strength, 0.002 * sum->total);
     }
     assert_int_equal(bk_map_count(&shared->heap, row), partners);
 }

@@ -18,7 +18,7 @@ struct naive {
     const struct model *m;
     const struct model_subject *sub;
     bool live;
-    uint32_t pairs[BK_PAIR_KIND_COUNT][ITEMS][ITEMS];
+    double pairs[BK_PAIR_KIND_COUNT][ITEMS][ITEMS];
     double popularity[ITEMS], acts, points[ITEMS];
     uint32_t prefix[PREFIX], prefix_count;
     double weight[PREFIX], back[PREFIX];
@@ -36,11 +36,17 @@ static struct naive *naive_create(const struct model *m, int64_t now)
     for (size_t i = 0; i < m->points_count; i++)
         n->points[m->points[i].item] += m->points[i].points;
     for (size_t i = 0; i < m->pairs; i++)
-        n->pairs[m->pair[i].kind][m->pair[i].a][m->pair[i].b] += m->pair[i].weight;
+        n->pairs[m->pair[i].kind][m->pair[i].a][m->pair[i].b] +=
+            round(m->pair[i].strength * 256) / 256;
     uint32_t epoch = (uint32_t)(now / m->params.popularity_epoch_ms);
     for (uint32_t i = 0; i < m->items; i++) n->popularity[i] = model_popularity(m, i, epoch);
     n->acts = model_acts(m, epoch);
     return n;
+}
+
+static uint64_t hash_of(const struct model *m, uint32_t item)
+{
+    return bk_hash(m->item[item], strlen(m->item[item]));
 }
 
 static void prefix_add(struct naive *n, uint32_t item, double weight, double back)
@@ -73,6 +79,34 @@ static void prefix_of_cart(struct naive *n)
             if (n->sub->cart[i].order == order) prefix_add(n, n->sub->cart[i].item, 1, back++);
 }
 
+static double bought_now(const struct naive *n, const struct model_bought *bought)
+{
+    return bought->weight * pow(.97, n->sub->receipts - bought->receipt);
+}
+
+/* How many of the customer's items weigh more than this one. */
+static uint32_t heavier(const struct naive *n, const struct model_bought *bought)
+{
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < n->sub->bought_count; i++) {
+        const struct model_bought *other = &n->sub->bought[i];
+        double more = bought_now(n, other) - bought_now(n, bought);
+        bool first = hash_of(n->m, other->item) < hash_of(n->m, bought->item);
+        count += fabs(more) < 1e-9 ? first : more > 0;
+    }
+    return count;
+}
+
+/* The eight that weigh most, the heaviest first. */
+static void prefix_of_history(struct naive *n)
+{
+    for (uint32_t place = 0; place < 8; place++)
+        for (uint32_t i = 0; i < n->sub->bought_count; i++) {
+            const struct model_bought *bought = &n->sub->bought[i];
+            if (heavier(n, bought) == place) prefix_add(n, bought->item, bought_now(n, bought), 0);
+        }
+}
+
 /* ---- the formulas ---- */
 
 static double support(const struct model *m, uint32_t item, bool receipts)
@@ -84,7 +118,7 @@ static double feature(const struct naive *n, enum bk_scorer scorer, uint32_t j)
 {
     static const double fade[] = {[BK_SCORER_NEXT] = .5,
                                   [BK_SCORER_VIEWED] = .6,
-                                  [BK_SCORER_BOUGHT] = .8,
+                                  [BK_SCORER_BOUGHT] = .85,
                                   [BK_SCORER_VIEW_BUY] = .6},
                         faded_away[] = {[BK_SCORER_NEXT] = .2,
                                         [BK_SCORER_VIEWED] = .2,
@@ -120,6 +154,8 @@ static double feature(const struct naive *n, enum bk_scorer scorer, uint32_t j)
         double roots = scorer == BK_SCORER_NEXT ? 1
                                                 : support(n->m, i, scorer == BK_SCORER_BOUGHT) *
                                                       support(n->m, j, scorer != BK_SCORER_VIEWED);
+        if (scorer == BK_SCORER_BOUGHT)
+            roots = pow(support(n->m, i, true), 1.25) * pow(support(n->m, j, true), .75);
         if (faded >= faded_away[scorer]) sum += faded * n->pairs[kind[scorer]][i][j] / roots;
     }
     return sum;
@@ -330,7 +366,9 @@ static void check_subject(struct naive *n, const struct bk_engine *engine, struc
         if (n->for_item) prefix_add(n, n->for_item - 1, 1, 0);
         bool cart = context == BK_CONTEXT_CART || context == BK_CONTEXT_CHECKOUT;
         if (n->sub && cart) prefix_of_cart(n);
-        if (n->sub && !cart && context != BK_CONTEXT_PRODUCT) prefix_of_session(n);
+        bool past = !n->live && (context == BK_CONTEXT_DISCOVER || context == BK_CONTEXT_EMAIL);
+        if (n->sub && past) prefix_of_history(n);
+        if (n->sub && !past && !cart && context != BK_CONTEXT_PRODUCT) prefix_of_session(n);
         bk_rank(ranker, shard, subject, context, now, BK_LIST_MAX, &list);
         bool live_home = context == BK_CONTEXT_HOME && n->live;
         check_list(n, engine, weights, &list, live_home ? BK_SITUATION_HOME_LIVE : at_rest[context],

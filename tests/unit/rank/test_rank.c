@@ -106,11 +106,13 @@ static void bought_together_is_the_shrunk_cosine_of_receipts(void **state)
                  &shop.list);
     assert_int_equal(shop.list.count, 2);
     assert_int_equal(shop.list.for_item, told_item(&shop.engine, "a"));
-    expect(&shop, 0, "b", 3 / sqrt(24.0 * 23.0), "a", 3);
-    expect(&shop, 1, "c", 1 / sqrt(24.0 * 21.0), "a", 1);
+    /* Each receipt has two lines, so that its pairs count 1 / sqrt(2); that is 181 / 256. */
+    double ours = pow(24, -5 / 8.0) * 181 / 256;
+    expect(&shop, 0, "b", 3 * ours * pow(23, -3 / 8.0), "a", 3);
+    expect(&shop, 1, "c", ours * pow(21, -3 / 8.0), "a", 1);
     double confidence = (3 / 23.0 + 1 / 21.0) / 2;
     assert_true(fabs((double)shop.list.confidence - confidence) < 1e-6);
-    /* In a cart the same, as shares; the line added last counts whole, the one before it 0.8. */
+    /* In a cart the same, as shares; the line added last counts whole, the one before it 0.85. */
     told_now(&shop.engine, tell_cart("dora", BK_CART_ADD, "c b", shop.now));
     ask(&shop, "dora", BK_CONTEXT_CART);
     expect(&shop, 0, "a", 1.0, "b", 3); /* the only candidate: b, c are in the cart */
@@ -127,7 +129,8 @@ static void cart_lines_fade_by_age_and_because_names_the_strongest(void **state)
     buy(&shop, "u3", "b y");
     told_now(&shop.engine, tell_cart("dora", BK_CART_ADD, "a b", shop.now));
     ask(&shop, "dora", BK_CONTEXT_CART);
-    double ab = 0.8 / sqrt(22.0 * 21.0), ay = 0.8 / sqrt(22.0 * 22.0), by = 1 / sqrt(21.0 * 22.0);
+    double a = 0.85 * pow(22, -5 / 8.0), b = pow(21, -5 / 8.0);
+    double ab = a * pow(21, -3 / 8.0), ay = a * pow(22, -3 / 8.0), by = b * pow(22, -3 / 8.0);
     double total = ab + ay + by;
     expect(&shop, 0, "y", (ay + by) / total, "b", 1);
     expect(&shop, 1, "x", ab / total, "a", 1);
