@@ -18,11 +18,12 @@ extern "C" {
 #endif
 
 /*       enum                  word            what it means */
-#define BK_INTAKE_TABLE(X)                                                                                       \
-    X(BK_INTAKE_FLOWING,       "flowing",      "records are pulled as they come")                                \
-    X(BK_INTAKE_WINDOW,        "window_full",  "more lists wait for Redis than lists.waiting_max allows")        \
-    X(BK_INTAKE_SINK,          "redis_away",   "Redis took nothing for a second: frozen, refusing or gone")      \
-    X(BK_INTAKE_CLOSING,       "closing",      "shutting down: what is in hand is finished, nothing new begins")
+#define BK_INTAKE_TABLE(X)                                                                         \
+    X(BK_INTAKE_FLOWING, "flowing", "records are pulled as they come")                             \
+    X(BK_INTAKE_WINDOW, "window_full", "more lists wait for Redis than lists.waiting_max allows")  \
+    X(BK_INTAKE_SINK, "redis_away", "Redis took nothing for a second: frozen, refusing or gone")   \
+    X(BK_INTAKE_CLOSING, "closing",                                                                \
+      "shutting down: what is in hand is finished, nothing new begins")
 
 enum bk_intake {
 #define X(name, word, text) name,
@@ -40,10 +41,13 @@ void bk_pipeline_destroy(struct bk_pipeline **pipeline);
 
 /** The callbacks to make a source and a sink with. `wake` is called when a turn is worth taking; `wall` gives the time
  *  of an answer, which comes between turns (NULL: the last turn's time is taken). */
-struct bk_source_events bk_pipeline_source_events(struct bk_pipeline *pipeline, void (*wake)(void *arg), void *arg);
-struct bk_sink_events bk_pipeline_sink_events(struct bk_pipeline *pipeline, bk_wall_ms_t (*wall)(void));
+struct bk_source_events bk_pipeline_source_events(struct bk_pipeline *pipeline,
+                                                  void (*wake)(void *arg), void *arg);
+struct bk_sink_events bk_pipeline_sink_events(struct bk_pipeline *pipeline,
+                                              bk_wall_ms_t (*wall)(void));
 /** Both are borrowed until they are closed. 0 or BK_ENOMEM. */
-BK_MUST_CHECK int bk_pipeline_attach(struct bk_pipeline *pipeline, struct bk_source *source, struct bk_sink *sink);
+BK_MUST_CHECK int bk_pipeline_attach(struct bk_pipeline *pipeline, struct bk_source *source,
+                                     struct bk_sink *sink);
 
 /** One turn: publish what is ready, pull what there is room for, publish what that changed, bounded housekeeping. Returns whether
  *  another turn is worth taking at once. */

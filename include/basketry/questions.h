@@ -36,10 +36,12 @@ extern const struct bk_control_handler bk_questions[];
 extern const size_t bk_question_count;
 
 /** What inspect.c answers; 0 or BK_ENOENT. `context` empty: home. */
-int bk_inspect_why(const struct bk_instance *instance, bk_str_t subject, bk_str_t item, bk_str_t context,
-                   struct bk_buf *out, struct bk_reason *reason);
-int bk_inspect_item(const struct bk_instance *instance, bk_str_t id, struct bk_buf *out, struct bk_reason *reason);
-int bk_inspect_subject(const struct bk_instance *instance, bk_str_t id, struct bk_buf *out, struct bk_reason *reason);
+int bk_inspect_why(const struct bk_instance *instance, bk_str_t subject, bk_str_t item,
+                   bk_str_t context, struct bk_buf *out, struct bk_reason *reason);
+int bk_inspect_item(const struct bk_instance *instance, bk_str_t id, struct bk_buf *out,
+                    struct bk_reason *reason);
+int bk_inspect_subject(const struct bk_instance *instance, bk_str_t id, struct bk_buf *out,
+                       struct bk_reason *reason);
 
 #ifdef __cplusplus
 }

@@ -23,7 +23,8 @@ enum { BK_LIST_MAX = 20 };
     X(BK_SCORER_NEXT, "viewed_next", "similar_to_viewed", "viewed next by other shoppers")         \
     X(BK_SCORER_VIEWED, "viewed_together", "similar_to_viewed",                                    \
       "viewed together with what you looked at")                                                   \
-    X(BK_SCORER_NEIGHBOURS,     "session_knn",       "similar_to_viewed",   "shoppers on the same way went on to it")  \
+    X(BK_SCORER_NEIGHBOURS, "session_knn", "similar_to_viewed",                                    \
+      "shoppers on the same way went on to it")                                                    \
     X(BK_SCORER_REPEAT, "seen_again", "similar_to_viewed", "you looked at it")                     \
     X(BK_SCORER_BOUGHT, "bought_together", "bought_together", "often bought together")             \
     X(BK_SCORER_VIEW_BUY, "viewed_then_bought", "bought_together",                                 \
@@ -60,7 +61,8 @@ struct bk_weights {
 void bk_weights_default(struct bk_weights *weights);
 /** Change weights by "situation.scorer=weight" entries separated by commas or blanks, as in rank.weights; "" changes nothing. 0, or
  *  BK_EINVAL with a reason that names the entry. */
-BK_MUST_CHECK int bk_weights_parse(struct bk_weights *weights, const char *text, struct bk_reason *reason);
+BK_MUST_CHECK int bk_weights_parse(struct bk_weights *weights, const char *text,
+                                   struct bk_reason *reason);
 const char *bk_situation_name(enum bk_situation situation);
 
 struct bk_list_item {
@@ -100,11 +102,13 @@ void bk_rank(struct bk_ranker *ranker, const struct bk_shard *shard, uint32_t su
 
 /** What one scorer says of one item. */
 struct bk_why {
-    float feature;     /* as it was gathered: a sum of counts, or its share of the feature's total  */
-    float weight;      /* of the scorer in this situation                                           */
-    float part;        /* weight * feature: the parts add up to the score                           */
-    uint32_t because;  /* the item behind the largest contribution; 0: none                         */
-    uint32_t evidence; /* observations behind it                                                    */
+    float feature; /* as it was gathered: a sum of counts, or its share of the feature's total  */
+    float weight;  /* of the scorer in this situation                                           */
+    float part;    /* weight * feature: the parts add up to the score                           */
+    uint32_t
+        because; /* the item behind the largest contribution; 0: none                         */
+    uint32_t
+        evidence; /* observations behind it                                                    */
 };
 
 /** Explain an item's place in a subject's list: every scorer's part into `why`, by scorer. `list` is filled as by bk_rank with

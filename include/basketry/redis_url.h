@@ -22,7 +22,7 @@ struct bk_redis_url {
  *  password may be percent-encoded. 0, or BK_EINVAL / BK_EUNSUPPORTED (rediss://) with a reason
  * that never repeats the password. */
 BK_MUST_CHECK int bk_redis_url_parse(const char *text, struct bk_redis_url *url,
-                                      struct bk_reason *reason);
+                                     struct bk_reason *reason);
 
 #ifdef __cplusplus
 }

@@ -14,17 +14,25 @@
 extern "C" {
 #endif
 
-enum bk_topic { BK_TOPIC_EVENTS, BK_TOPIC_PRODUCTS, BK_TOPIC_STOCK, BK_TOPIC_CUSTOMERS, BK_TOPIC_COUNT };
+enum bk_topic {
+    BK_TOPIC_EVENTS,
+    BK_TOPIC_PRODUCTS,
+    BK_TOPIC_STOCK,
+    BK_TOPIC_CUSTOMERS,
+    BK_TOPIC_COUNT
+};
 
 /** A record as the log holds it. All bytes borrowed from the source during the callback. */
 struct bk_record {
     enum bk_topic topic;
     int32_t partition;
     int64_t offset;
-    bk_wall_ms_t timestamp_ms; /* the broker's (LogAppendTime); a file keeps what it was given            */
-    bk_str_t key;              /* p == NULL: no key                                                       */
-    bk_str_t value;            /* p == NULL: a tombstone                                                  */
-    bk_str_t value_schema_id;  /* header __value_schema_id, p == NULL when absent (newer framing)         */
+    bk_wall_ms_t
+        timestamp_ms; /* the broker's (LogAppendTime); a file keeps what it was given            */
+    bk_str_t key;     /* p == NULL: no key                                                       */
+    bk_str_t value;   /* p == NULL: a tombstone                                                  */
+    bk_str_t
+        value_schema_id; /* header __value_schema_id, p == NULL when absent (newer framing)         */
 };
 
 /** Offset arguments besides real offsets. */
@@ -45,12 +53,18 @@ struct bk_source_events {
 
 /** What `status` shows about a source. */
 struct bk_source_status {
-    char state[32];       /* "connecting", "assigned", "paused", "closing", "failed", ...                */
-    char detail[160];     /* the last error as the library told it, or ""                                */
-    int64_t lag_records;  /* records between what was delivered and the broker's end; -1: not known      */
-    uint32_t assigned;    /* partitions                                                                  */
-    uint64_t errors;      /* errors reported by the library so far                                       */
-    uint64_t offset_resets; /* times a partition started again from its beginning: its offset was gone   */
+    char
+        state[32]; /* "connecting", "assigned", "paused", "closing", "failed", ...                */
+    char detail
+        [160]; /* the last error as the library told it, or ""                                */
+    int64_t
+        lag_records; /* records between what was delivered and the broker's end; -1: not known      */
+    uint32_t
+        assigned; /* partitions                                                                  */
+    uint64_t
+        errors; /* errors reported by the library so far                                       */
+    uint64_t
+        offset_resets; /* times a partition started again from its beginning: its offset was gone   */
 };
 
 struct bk_source;
@@ -85,16 +99,20 @@ struct uv_loop_s;
 struct bk_kafka_options {
     const char *brokers;
     const char *group_id;
-    const char *topics[BK_TOPIC_COUNT];  /* names; NULL: this topic is not read                            */
-    const char *const *properties;       /* name, value, name, value, ..., NULL: passed to librdkafka      */
-    uint32_t queued_kbytes_max;          /* prefetch bound                                                 */
+    const char *
+        topics[BK_TOPIC_COUNT]; /* names; NULL: this topic is not read                            */
+    const char *const
+        *properties;            /* name, value, name, value, ..., NULL: passed to librdkafka      */
+    uint32_t queued_kbytes_max; /* prefetch bound                                                 */
 };
 
 /** Subscribe and start. Fact topics (all but events) are assigned whole to every instance and delivered to their ends before
  *  the first record of shop.events; events partitions come from the consumer group. Returns NULL and fills `reason` when a property is
  *  refused (it names it) or the client cannot be made. */
-struct bk_source *bk_source_kafka_create(struct uv_loop_s *loop, const struct bk_kafka_options *options,
-                                         const struct bk_source_events *events, struct bk_reason *reason);
+struct bk_source *bk_source_kafka_create(struct uv_loop_s *loop,
+                                         const struct bk_kafka_options *options,
+                                         const struct bk_source_events *events,
+                                         struct bk_reason *reason);
 
 /* ---- a log file ---- */
 
@@ -102,14 +120,17 @@ struct bk_source *bk_source_kafka_create(struct uv_loop_s *loop, const struct bk
  *  `loop` may be NULL: then nothing is woken and the owner pulls until every partition reached its end, or status says
  *  "failed": what precedes damage (or a missing tail) has then been delivered, and `detail` names the byte. */
 struct bk_source *bk_source_file_create(struct uv_loop_s *loop, const char *path,
-                                        const struct bk_source_events *events, struct bk_reason *reason);
+                                        const struct bk_source_events *events,
+                                        struct bk_reason *reason);
 
 struct bk_log_writer;
 /** Create (or truncate) a log file with `partitions` partitions of shop.events; the fact topics have one each. */
-struct bk_log_writer *bk_log_writer_create(const char *path, int32_t partitions, struct bk_reason *reason);
+struct bk_log_writer *bk_log_writer_create(const char *path, int32_t partitions,
+                                           struct bk_reason *reason);
 /** Append one record; partition < 0 means by key (murmur2, as Kafka's Java client does); offset is assigned. 0 or BK_EIO. */
-BK_MUST_CHECK int bk_log_writer_append(struct bk_log_writer *writer, enum bk_topic topic, int32_t partition,
-                                       bk_wall_ms_t timestamp_ms, bk_str_t key, bk_str_t value);
+BK_MUST_CHECK int bk_log_writer_append(struct bk_log_writer *writer, enum bk_topic topic,
+                                       int32_t partition, bk_wall_ms_t timestamp_ms, bk_str_t key,
+                                       bk_str_t value);
 /** Flush, sync and close; sets *writer to NULL. 0 or BK_EIO. */
 int bk_log_writer_close(struct bk_log_writer **writer);
 

@@ -24,10 +24,11 @@ extern "C" {
 
 /** What shapes the state; filled from the configuration (bk_state_params_from_config in pipeline.c). */
 struct bk_state_params {
-    uint64_t bytes_max;         /* one half is shared's, the other is divided among the shards          */
-    uint32_t shards_max;        /* partitions that the shards' half is divided among                    */
+    uint64_t bytes_max;  /* one half is shared's, the other is divided among the shards          */
+    uint32_t shards_max; /* partitions that the shards' half is divided among                    */
     uint32_t items_max;
-    uint32_t dedup_events;      /* power of two; 0: no de-duplication                                    */
+    uint32_t
+        dedup_events; /* power of two; 0: no de-duplication                                    */
     uint32_t pair_partners_max;
     uint32_t receipt_lines_max;
     uint32_t postings_max;
@@ -46,24 +47,24 @@ void bk_state_params_default(struct bk_state_params *params);
 
 /*       enum                          metric label */
 #define BK_STATE_COUNTER_TABLE(X)                                                                  \
-    X(BK_STATE_SUBJECTS_EVICTED,       "subjects_evicted")                                         \
-    X(BK_STATE_ROWS_EVICTED,           "pair_rows_evicted")                                        \
-    X(BK_STATE_ROWS_PRUNED,            "pair_rows_pruned")                                         \
-    X(BK_STATE_ITEMS_OVER_LIMIT,       "items_over_limit")                                         \
-    X(BK_STATE_MEMORY_REFUSED,         "memory_refused")                                           \
-    X(BK_STATE_CART_LINES_CUT,         "cart_lines_cut")                                           \
-    X(BK_STATE_RECEIPT_LINES_CUT,      "receipt_lines_cut")                                        \
-    X(BK_STATE_SESSION_EVENTS_CUT,     "session_events_cut")                                       \
-    X(BK_STATE_HISTORY_ITEMS_CUT,      "history_items_cut")                                        \
-    X(BK_STATE_TIMES_CUT,              "event_times_cut")                                          \
-    X(BK_STATE_EVENTS_LATE,            "events_late")                                              \
-    X(BK_STATE_SESSIONS_STARTED,       "sessions_started")
+    X(BK_STATE_SUBJECTS_EVICTED, "subjects_evicted")                                               \
+    X(BK_STATE_ROWS_EVICTED, "pair_rows_evicted")                                                  \
+    X(BK_STATE_ROWS_PRUNED, "pair_rows_pruned")                                                    \
+    X(BK_STATE_ITEMS_OVER_LIMIT, "items_over_limit")                                               \
+    X(BK_STATE_MEMORY_REFUSED, "memory_refused")                                                   \
+    X(BK_STATE_CART_LINES_CUT, "cart_lines_cut")                                                   \
+    X(BK_STATE_RECEIPT_LINES_CUT, "receipt_lines_cut")                                             \
+    X(BK_STATE_SESSION_EVENTS_CUT, "session_events_cut")                                           \
+    X(BK_STATE_HISTORY_ITEMS_CUT, "history_items_cut")                                             \
+    X(BK_STATE_TIMES_CUT, "event_times_cut")                                                       \
+    X(BK_STATE_EVENTS_LATE, "events_late")                                                         \
+    X(BK_STATE_SESSIONS_STARTED, "sessions_started")
 
 enum bk_state_counter {
 #define X(name, label) name,
     BK_STATE_COUNTER_TABLE(X)
 #undef X
-    BK_STATE_COUNTER_COUNT
+        BK_STATE_COUNTER_COUNT
 };
 const char *bk_state_counter_label(enum bk_state_counter counter);
 
@@ -73,28 +74,21 @@ enum { BK_EPOCH_SLOTS = 16 };
 
 /*       enum              label               direction */
 #define BK_PAIR_KIND_TABLE(X)                                                                      \
-    X(BK_PAIR_BOUGHT,      "bought_together")  /* one receipt holds both; symmetric              */ \
-    X(BK_PAIR_VIEWED,      "viewed_together")  /* one session saw both; symmetric                */ \
-    X(BK_PAIR_NEXT,        "viewed_next")      /* b up to 3 steps after a; weight 3, 2, 1        */ \
-    X(BK_PAIR_VIEW_BUY,    "viewed_then_bought") /* a seen, then b bought in the session         */
+    X(BK_PAIR_BOUGHT, "bought_together")      /* one receipt holds both; symmetric              */ \
+    X(BK_PAIR_VIEWED, "viewed_together")      /* one session saw both; symmetric                */ \
+    X(BK_PAIR_NEXT, "viewed_next")            /* b up to 3 steps after a; weight 3, 2, 1        */ \
+    X(BK_PAIR_VIEW_BUY, "viewed_then_bought") /* a seen, then b bought in the session         */
 
 enum bk_pair_kind {
 #define X(name, label) name,
     BK_PAIR_KIND_TABLE(X)
 #undef X
-    BK_PAIR_KIND_COUNT
+        BK_PAIR_KIND_COUNT
 };
 const char *bk_pair_kind_label(enum bk_pair_kind kind);
 
 /** One entry of a pair row (a bk_map of its item, keyed by the partner). */
 struct bk_pair {
-    uint32_t partner; /* item handle                                                                */
-    uint32_t total;   /* how often, saturating                                                      */
-    uint32_t strength; /* the same in 256ths, saturating; each of a receipt's n lines shares it: 1 / sqrt(n) */
-    uint16_t epoch;   /* the largest epoch that counted, modulo 2^16                                */
-    uint16_t now;     /* how often in that epoch, saturating                                        */
-    uint16_t before;  /* how often in the one before                                                */
-    uint16_t who;     /* OR of 1 << (subject hash & 15): its popcount bounds the distinct shoppers from below */
 };
 enum { BK_STRENGTH_ONE = 256 };
 _Static_assert(sizeof(struct bk_pair) == 20, "three pairs to a cache line");
@@ -104,38 +98,49 @@ enum { BK_ROW_LOSSY = 1 }; /* the row met its limit once: its counts are at most
 
 /** The cold half of an item: id, rows, facts. Number = item handle. */
 struct bk_item {
-    uint32_t hash, next;               /* bk_index link                                             */
-    uint64_t id_hash;                  /* bk_hash of the id: ties among handles are broken by it    */
-    bk_ref_t id;                       /* bytes in shared.heap                                      */
+    uint32_t hash, next; /* bk_index link                                             */
+    uint64_t id_hash;    /* bk_hash of the id: ties among handles are broken by it    */
+    bk_ref_t id;         /* bytes in shared.heap                                      */
     uint16_t id_len;
-    uint8_t facts_len[3];              /* name, category, brand: bytes, cut at 255                  */
-    uint8_t flags;                     /* BK_ITEM_*                                                 */
-    bk_ref_t rows[BK_PAIR_KIND_COUNT]; /* bk_map of struct bk_pair                                  */
-    bk_ref_t postings;                 /* struct bk_postings                                        */
-    bk_ref_t facts;                    /* name, category, brand one after another                   */
-    uint32_t dirty_next;               /* the queue of items whose lists wait to be written         */
-    uint32_t published[2];             /* hash of the lists last written, by relation               */
-    uint32_t category;                 /* hash of the top category, 0 when not known                */
-    int64_t price_minor;               /* BK_NULL_I64: not known                                    */
-    uint32_t slot[BK_EPOCH_SLOTS];     /* popularity points by epoch modulo 16, the newest 16       */
-    uint32_t known, again;             /* receipts of customers with a history; with it in there already */
+    uint8_t facts_len[3]; /* name, category, brand: bytes, cut at 255                  */
+    uint8_t flags;        /* BK_ITEM_*                                                 */
+    bk_ref_t
+        rows[BK_PAIR_KIND_COUNT];  /* bk_map of struct bk_pair                                  */
+    bk_ref_t postings;             /* struct bk_postings                                        */
+    bk_ref_t facts;                /* name, category, brand one after another                   */
+    uint32_t dirty_next;           /* the queue of items whose lists wait to be written         */
+    uint32_t published[2];         /* hash of the lists last written, by relation               */
+    uint32_t category;             /* hash of the top category, 0 when not known                */
+    int64_t price_minor;           /* BK_NULL_I64: not known                                    */
+    uint32_t slot[BK_EPOCH_SLOTS]; /* popularity points by epoch modulo 16, the newest 16       */
+    uint32_t known, again; /* receipts of customers with a history; with it in there already */
     uint32_t pad[2];
 };
 _Static_assert(sizeof(struct bk_item) == 160, "whole units of 16 bytes");
 
 /** UNPOSTED: postings were dropped for want of memory. FORGOT << kind: a row of that kind was dropped, or an addition refused, for want of memory: what it counts is at most the truth. */
-enum { BK_ITEM_DIRTY = 1, BK_ITEM_POPULAR = 2, BK_ITEM_WARM = 4, BK_ITEM_UNPOSTED = 8, BK_ITEM_FORGOT = 16 };
+enum {
+    BK_ITEM_DIRTY = 1,
+    BK_ITEM_POPULAR = 2,
+    BK_ITEM_WARM = 4,
+    BK_ITEM_UNPOSTED = 8,
+    BK_ITEM_FORGOT = 16
+};
 
 /** The hot half: what scoring reads of a partner. Same number. 32 bytes. */
 struct bk_item_hot {
-    uint32_t receipts;   /* receipts that hold it                                                   */
-    uint32_t sessions;   /* sessions that saw it                                                    */
-    uint32_t points;     /* popularity points ever: BK_POINTS_*                                     */
-    uint32_t epoch;      /* newest popularity epoch that counted                                    */
-    uint32_t points_now; /* points in that epoch                                                    */
-    float points_before; /* the 15 epochs before it, decayed to it; derived from the slots          */
-    float root_receipts; /* 1 / sqrt(receipts + BK_COSINE_REG) and the same of sessions, derived: a   */
-    float root_sessions; /* cosine needs one of each partner                                        */
+    uint32_t receipts; /* receipts that hold it                                                   */
+    uint32_t sessions; /* sessions that saw it                                                    */
+    uint32_t points;   /* popularity points ever: BK_POINTS_*                                     */
+    uint32_t epoch;    /* newest popularity epoch that counted                                    */
+    uint32_t
+        points_now; /* points in that epoch                                                    */
+    float
+        points_before; /* the 15 epochs before it, decayed to it; derived from the slots          */
+    float
+        root_receipts; /* 1 / sqrt(receipts + BK_COSINE_REG) and the same of sessions, derived: a   */
+    float
+        root_sessions; /* cosine needs one of each partner                                        */
 };
 _Static_assert(sizeof(struct bk_item_hot) == 32, "two to a cache line");
 
@@ -149,16 +154,17 @@ enum { BK_POPULAR_MAX = 128 };
 
 /** A session as its items' postings know it (a table's record: its number never changes while it grows). */
 struct bk_posted {
-    uint32_t refs;       /* postings that name it, and one more while the session is live           */
-    uint16_t count, cap; /* of the items                                                            */
-    uint64_t key;        /* hash of subject and start: order among equal times                      */
-    bk_ref_t items;      /* u32 handles in shared.heap, in order of first sight                     */
+    uint32_t refs; /* postings that name it, and one more while the session is live           */
+    uint16_t count,
+        cap;        /* of the items                                                            */
+    uint64_t key;   /* hash of subject and start: order among equal times                      */
+    bk_ref_t items; /* u32 handles in shared.heap, in order of first sight                     */
     uint32_t pad[3];
 };
 _Static_assert(sizeof(struct bk_posted) == 32, "whole units of 16 bytes");
 struct bk_posting {
-    uint32_t session;    /* number in shared.posted                                                 */
-    uint32_t time_s;     /* when the item entered that session, seconds since 1970                  */
+    uint32_t session; /* number in shared.posted                                                 */
+    uint32_t time_s;  /* when the item entered that session, seconds since 1970                  */
 };
 /** The m most recent sessions of an item, oldest first from `first` on (a ring). */
 struct bk_postings {
@@ -167,30 +173,39 @@ struct bk_postings {
 };
 
 struct bk_shared {
-    struct bk_table items; /* struct bk_item                                                        */
-    struct bk_table hot;   /* struct bk_item_hot, same numbers                                      */
-    struct bk_table posted; /* struct bk_posted                                                     */
-    struct bk_index index; /* id -> item                                                            */
-    struct bk_arena heap;  /* ids, facts, rows, postings, posted sessions' items                    */
-    struct bk_arena totals; /* struct bk_shared_totals at owner[0]                                  */
+    struct bk_table
+        items;           /* struct bk_item                                                        */
+    struct bk_table hot; /* struct bk_item_hot, same numbers                                      */
+    struct bk_table
+        posted; /* struct bk_posted                                                     */
+    struct bk_index
+        index; /* id -> item                                                            */
+    struct bk_arena
+        heap; /* ids, facts, rows, postings, posted sessions' items                    */
+    struct bk_arena
+        totals; /* struct bk_shared_totals at owner[0]                                  */
 };
 
 /** Sums over all shards; part of the state. */
 struct bk_shared_totals {
     uint64_t receipts, sessions, views;
-    uint64_t known, again;            /* sums of the items'                                         */
-    uint64_t acts[BK_EPOCH_SLOTS];    /* points of whole acts (a receipt counts once), by epoch modulo 16 */
-    uint32_t acts_epoch;              /* the newest of the 16                                       */
+    uint64_t known, again; /* sums of the items'                                         */
+    uint64_t
+        acts[BK_EPOCH_SLOTS]; /* points of whole acts (a receipt counts once), by epoch modulo 16 */
+    uint32_t acts_epoch;      /* the newest of the 16                                       */
     uint32_t pad;
-    int64_t time_max_ms;              /* the stream's clock: the newest event time, never past its record's own time */
+    int64_t
+        time_max_ms; /* the stream's clock: the newest event time, never past its record's own time */
     uint32_t popular_count;
-    uint32_t popular_epoch;           /* the epoch for which `popular` is exact                     */
-    uint32_t popular[BK_POPULAR_MAX]; /* item handles, unordered: the most popular of now           */
-    uint32_t popular_min;             /* place of the least of them                                 */
-    uint32_t dirty_head, dirty_tail;  /* queue of dirty items                                       */
+    uint32_t popular_epoch; /* the epoch for which `popular` is exact                     */
+    uint32_t
+        popular[BK_POPULAR_MAX]; /* item handles, unordered: the most popular of now           */
+    uint32_t popular_min;        /* place of the least of them                                 */
+    uint32_t dirty_head,
+        dirty_tail; /* queue of dirty items                                       */
     uint32_t dirty_count;
     uint32_t evict_hand;
-    uint32_t lossy;                   /* rows that ever met their limit                             */
+    uint32_t lossy; /* rows that ever met their limit                             */
 };
 
 static inline const struct bk_item *bk_item(const struct bk_shared *shared, uint32_t item)
@@ -211,8 +226,8 @@ enum bk_fact { BK_FACT_NAME, BK_FACT_CATEGORY, BK_FACT_BRAND };
 bk_str_t bk_item_fact(const struct bk_shared *shared, uint32_t item, enum bk_fact fact);
 static inline const struct bk_shared_totals *bk_totals(const struct bk_shared *shared)
 {
-    return (const struct bk_shared_totals *)bk_arena_read(&shared->totals,
-                                                          (bk_ref_t)bk_arena_root(&shared->totals)->owner[0]);
+    return (const struct bk_shared_totals *)bk_arena_read(
+        &shared->totals, (bk_ref_t)bk_arena_root(&shared->totals)->owner[0]);
 }
 /** Did the item's row of that kind ever meet a limit? Its counts are then at most the truth, and digests leave it out. */
 static inline bool bk_row_is_lossy(const struct bk_shared *shared, uint32_t item, int kind)
@@ -238,18 +253,18 @@ uint32_t bk_popularity_epoch(const struct bk_state_params *params, int64_t time_
 
 /*       enum                  key word      expires  refreshes on time alone */
 #define BK_CONTEXT_TABLE(X)                                                                        \
-    X(BK_CONTEXT_HOME,         "home",       86400)                                                \
-    X(BK_CONTEXT_DISCOVER,     "discover",   86400)                                                \
-    X(BK_CONTEXT_CART,         "cart",       3600)                                                 \
-    X(BK_CONTEXT_CHECKOUT,     "checkout",   3600)                                                 \
-    X(BK_CONTEXT_PRODUCT,      "product",    3600)                                                 \
-    X(BK_CONTEXT_EMAIL,        "email",      86400)
+    X(BK_CONTEXT_HOME, "home", 86400)                                                              \
+    X(BK_CONTEXT_DISCOVER, "discover", 86400)                                                      \
+    X(BK_CONTEXT_CART, "cart", 3600)                                                               \
+    X(BK_CONTEXT_CHECKOUT, "checkout", 3600)                                                       \
+    X(BK_CONTEXT_PRODUCT, "product", 3600)                                                         \
+    X(BK_CONTEXT_EMAIL, "email", 86400)
 
 enum bk_context {
 #define X(name, word, expires_s) name,
     BK_CONTEXT_TABLE(X)
 #undef X
-    BK_CONTEXT_COUNT
+        BK_CONTEXT_COUNT
 };
 const char *bk_context_word(enum bk_context context);
 uint32_t bk_context_expires_s(enum bk_context context);
@@ -259,44 +274,47 @@ enum bk_context bk_context_parse(bk_str_t word);
 /** One distinct item of a session. */
 struct bk_seen {
     uint32_t item;
-    uint32_t at;         /* number of the session's event that saw it last, from 1                  */
-    uint32_t repeat_q16; /* sum over its sights of 0.7^(at - sight), 16 fraction bits               */
-    uint16_t weight;     /* strongest behaviour so far, in quarters: view 4, wish 8, cart 12        */
-    uint16_t viewed;     /* 1: counted into viewed pairs already                                    */
+    uint32_t at; /* number of the session's event that saw it last, from 1                  */
+    uint32_t
+        repeat_q16;  /* sum over its sights of 0.7^(at - sight), 16 fraction bits               */
+    uint16_t weight; /* strongest behaviour so far, in quarters: view 4, wish 8, cart 12        */
+    uint16_t viewed; /* 1: counted into viewed pairs already                                    */
 };
 enum { BK_SESSION_SEEN_MAX = 64, BK_SESSION_STEPS = 3 };
 
 /** The live session of a subject; seen[] in order of last sight, oldest first. */
 struct bk_session {
-    uint64_t key;                      /* hash of the session id the producer gave, 0 when none     */
+    uint64_t key; /* hash of the session id the producer gave, 0 when none     */
     int64_t started_ms;
-    uint32_t events;                   /* items seen, with repetitions                              */
-    uint32_t raw_events;               /* events of any kind                                        */
-    uint32_t recent[BK_SESSION_STEPS]; /* the last items seen, newest first, for viewed_next        */
-    uint32_t posted;                   /* number in shared.posted, 0: not posted                    */
-    uint16_t count, cap;               /* of seen                                                   */
-    uint32_t taught;                   /* 1: counted as a session of shared                         */
+    uint32_t events;     /* items seen, with repetitions                              */
+    uint32_t raw_events; /* events of any kind                                        */
+    uint32_t
+        recent[BK_SESSION_STEPS]; /* the last items seen, newest first, for viewed_next        */
+    uint32_t posted;              /* number in shared.posted, 0: not posted                    */
+    uint16_t count, cap;          /* of seen                                                   */
+    uint32_t taught;              /* 1: counted as a session of shared                         */
     struct bk_seen seen[];
 };
 
-struct bk_cart_line {                  /* map entry                                                 */
+struct bk_cart_line { /* map entry                                                 */
     uint32_t item;
     uint32_t quantity;
-    uint32_t order;                    /* larger = added later                                      */
+    uint32_t order; /* larger = added later                                      */
     uint32_t pad;
 };
-struct bk_bought {                     /* map entry: one item of a purchase history                 */
+struct bk_bought { /* map entry: one item of a purchase history                 */
     uint32_t item;
-    uint32_t weight_q16;               /* sum over receipts of lines^(-1/8) 0.97^(receipts since), as of `receipt` */
-    uint32_t receipt;                  /* the customer's receipt that bought it last, from 1        */
-    uint32_t count;                    /* receipts with it                                          */
-    uint32_t first_s, last_s;          /* when, seconds since 1970                                  */
-    uint32_t quantity;                 /* units ever, saturating                                    */
+    uint32_t
+        weight_q16;   /* sum over receipts of lines^(-1/8) 0.97^(receipts since), as of `receipt` */
+    uint32_t receipt; /* the customer's receipt that bought it last, from 1        */
+    uint32_t count;   /* receipts with it                                          */
+    uint32_t first_s, last_s; /* when, seconds since 1970                                  */
+    uint32_t quantity;        /* units ever, saturating                                    */
     uint32_t pad;
 };
-struct bk_mark {                       /* map entry: dismissed or wished items                      */
+struct bk_mark { /* map entry: dismissed or wished items                      */
     uint32_t item;
-    uint32_t what;                     /* BK_MARK_*                                                 */
+    uint32_t what; /* BK_MARK_*                                                 */
 };
 enum { BK_MARK_DISMISSED = 1, BK_MARK_WISHED = 2, BK_MARK_RATED_LOW = 4, BK_MARK_RATED_HIGH = 8 };
 
@@ -304,31 +322,32 @@ enum { BK_ORDERS_KEPT = 8 };
 
 /** One shopper as this shop knows them. Number = subject handle within its shard. */
 struct bk_subject {
-    uint32_t hash, next;         /* bk_index link                                                   */
-    uint32_t alive;              /* 1                                                               */
-    uint32_t stamp;              /* changes when the number is reused                               */
+    uint32_t hash, next; /* bk_index link                                                   */
+    uint32_t alive;      /* 1                                                               */
+    uint32_t stamp;      /* changes when the number is reused                               */
     uint64_t id_hash;
-    bk_ref_t id;                 /* bytes in the shard's heap, zeroed when freed                    */
+    bk_ref_t id; /* bytes in the shard's heap, zeroed when freed                    */
     uint8_t id_len, consent, warm, pad0;
-    uint32_t dirty;              /* contexts that wait to be published: 1 << enum bk_context        */
-    uint32_t queued;             /* in the dirty queue                                              */
+    uint32_t dirty;  /* contexts that wait to be published: 1 << enum bk_context        */
+    uint32_t queued; /* in the dirty queue                                              */
     uint32_t dirty_next;
-    uint32_t live;               /* contexts that have been published                               */
-    int64_t since_ms;            /* t of its first event                                            */
-    int64_t time_ms;             /* t of its last event: sessions are measured on it                */
-    int64_t offset;              /* of its last event: as_of                                        */
-    int64_t record_ms;           /* that record's own timestamp                                     */
-    int64_t waiting_ms;          /* timestamp of the first record that its waiting lists do not know */
-    bk_ref_t session;            /* struct bk_session                                               */
-    bk_ref_t cart;               /* map of bk_cart_line                                             */
-    bk_ref_t history;            /* map of bk_bought                                                */
-    bk_ref_t marks;              /* map of bk_mark                                                  */
+    uint32_t live;      /* contexts that have been published                               */
+    int64_t since_ms;   /* t of its first event                                            */
+    int64_t time_ms;    /* t of its last event: sessions are measured on it                */
+    int64_t offset;     /* of its last event: as_of                                        */
+    int64_t record_ms;  /* that record's own timestamp                                     */
+    int64_t waiting_ms; /* timestamp of the first record that its waiting lists do not know */
+    bk_ref_t session;   /* struct bk_session                                               */
+    bk_ref_t cart;      /* map of bk_cart_line                                             */
+    bk_ref_t history;   /* map of bk_bought                                                */
+    bk_ref_t marks;     /* map of bk_mark                                                  */
     uint32_t receipts;
     uint32_t cart_order;
-    uint32_t last_item;          /* item viewed last: what the product list is for                  */
-    uint32_t dirty_before;       /* the queue is linked both ways: who is forgotten leaves it at once */
+    uint32_t last_item;    /* item viewed last: what the product list is for                  */
+    uint32_t dirty_before; /* the queue is linked both ways: who is forgotten leaves it at once */
     uint32_t pad1[2];
-    uint64_t orders[BK_ORDERS_KEPT]; /* hashes of the last order ids, a ring by receipts            */
+    uint64_t
+        orders[BK_ORDERS_KEPT]; /* hashes of the last order ids, a ring by receipts            */
 };
 _Static_assert(sizeof(struct bk_subject) == 192, "whole units of 16 bytes");
 
@@ -336,18 +355,20 @@ struct bk_shard {
     int32_t partition;
     struct bk_table subjects;
     struct bk_index index;
-    struct bk_arena heap;  /* ids, sessions, carts, histories, marks                                */
-    struct bk_arena dedup; /* see dedup.c                                                           */
+    struct bk_arena
+        heap; /* ids, sessions, carts, histories, marks                                */
+    struct bk_arena
+        dedup; /* see dedup.c                                                           */
     struct bk_arena totals;
     struct bk_engine *engine;
 };
 
 /** Numbers of one shard; part of the state. */
 struct bk_shard_totals {
-    int64_t next_offset;   /* the record to apply next                                              */
+    int64_t next_offset; /* the record to apply next                                              */
     uint64_t applied, duplicates, dropped;
     uint64_t purchases, refunds;
-    uint64_t coalesced;    /* lists that waited already when an event asked for them                */
+    uint64_t coalesced; /* lists that waited already when an event asked for them                */
     uint32_t subjects;
     uint32_t evict_hand;
     uint32_t stamp;
@@ -357,8 +378,8 @@ struct bk_shard_totals {
 
 static inline const struct bk_shard_totals *bk_shard_totals(const struct bk_shard *shard)
 {
-    return (const struct bk_shard_totals *)bk_arena_read(&shard->totals,
-                                                         (bk_ref_t)bk_arena_root(&shard->totals)->owner[0]);
+    return (const struct bk_shard_totals *)bk_arena_read(
+        &shard->totals, (bk_ref_t)bk_arena_root(&shard->totals)->owner[0]);
 }
 static inline const struct bk_subject *bk_subject(const struct bk_shard *shard, uint32_t subject)
 {
@@ -369,7 +390,8 @@ static inline bk_str_t bk_subject_id(const struct bk_shard *shard, uint32_t subj
     const struct bk_subject *sub = bk_subject(shard, subject);
     return bk_str(bk_arena_read(&shard->heap, sub->id), sub->id_len);
 }
-static inline const struct bk_session *bk_subject_session(const struct bk_shard *shard, const struct bk_subject *sub)
+static inline const struct bk_session *bk_subject_session(const struct bk_shard *shard,
+                                                          const struct bk_subject *sub)
 {
     return sub->session ? bk_arena_read(&shard->heap, sub->session) : NULL;
 }
@@ -387,11 +409,13 @@ enum { BK_SHARDS_MAX = 1024 };
 struct bk_engine {
     struct bk_state_params params;
     struct bk_shared shared;
-    struct bk_shard *shards[BK_SHARDS_MAX]; /* by partition; NULL: not here                         */
-    int32_t shard_top;                      /* partitions are below this                            */
-    bool frozen;                            /* evaluate's static protocols: shared state stays as it is */
-    struct bk_arena self;                   /* scratch and the shards' own structs: not part of the state */
-    uint64_t counters[BK_STATE_COUNTER_COUNT]; /* of shared; shards keep their own                  */
+    struct bk_shard
+        *shards[BK_SHARDS_MAX]; /* by partition; NULL: not here                         */
+    int32_t shard_top;          /* partitions are below this                            */
+    bool frozen;                /* evaluate's static protocols: shared state stays as it is */
+    struct bk_arena self;       /* scratch and the shards' own structs: not part of the state */
+    uint64_t
+        counters[BK_STATE_COUNTER_COUNT]; /* of shared; shards keep their own                  */
     struct bk__scratch *scratch;
 };
 
@@ -412,21 +436,23 @@ uint64_t bk_engine_counter(const struct bk_engine *engine, enum bk_state_counter
 /** Where an event stands in the log. */
 struct bk_place {
     int64_t offset;
-    int64_t record_ms; /* the record's timestamp                                                    */
+    int64_t
+        record_ms; /* the record's timestamp                                                    */
 };
 
 struct bk_applied {
-    enum bk_verdict_code verdict; /* OK, DUPLICATE or NO_CONSENT                                    */
-    uint32_t subject;             /* whose lists changed, 0 when nobody's                           */
-    uint32_t erased;              /* contexts of an erased subject whose keys must go (id in `erased_id`) */
+    enum bk_verdict_code
+        verdict;      /* OK, DUPLICATE or NO_CONSENT                                    */
+    uint32_t subject; /* whose lists changed, 0 when nobody's                           */
+    uint32_t erased;  /* contexts of an erased subject whose keys must go (id in `erased_id`) */
     char erased_id[BK_SUBJECT_BYTES_MAX];
     uint8_t erased_id_len;
 };
 
 /** Apply one decoded event of shop.events. Marks the subject's lists and the items' lists dirty and queues them. Offsets
  *  below the shard's next offset are BK_VERDICT_DUPLICATE. Cost: O(items of the session or receipt), bounded by the parameters. */
-struct bk_applied bk_apply(struct bk_engine *engine, struct bk_shard *shard, const struct bk_place *place,
-                           const struct bk_event *event);
+struct bk_applied bk_apply(struct bk_engine *engine, struct bk_shard *shard,
+                           const struct bk_place *place, const struct bk_event *event);
 /** Apply a fact of shop.products (last write wins; a tombstone clears it). */
 void bk_apply_product(struct bk_engine *engine, bk_str_t key, const struct bk_event *event);
 
@@ -436,7 +462,8 @@ void bk_apply_product(struct bk_engine *engine, bk_str_t key, const struct bk_ev
  *  not know (0: none, a refresh), or 0. */
 uint32_t bk_dirty_take(struct bk_shard *shard, uint32_t *contexts, int64_t *waiting_ms);
 /** Put contexts (back) into the queue. Ignored when the subject is gone or the stamp is another. */
-void bk_dirty_put(struct bk_shard *shard, uint32_t subject, uint32_t stamp, uint32_t contexts, int64_t waiting_ms);
+void bk_dirty_put(struct bk_shard *shard, uint32_t subject, uint32_t stamp, uint32_t contexts,
+                  int64_t waiting_ms);
 /** Say which contexts the readers have. */
 void bk_subject_live_set(struct bk_shard *shard, uint32_t subject, uint32_t contexts);
 /** Take the next dirty item, or 0. */

@@ -9,7 +9,8 @@
 enum { HEAD_BYTES_MAX = 1024, SCORE_DECIMALS = 1000000 };
 
 _Static_assert(BK_KEY_BYTES_MAX + 200 < HEAD_BYTES_MAX, "the head fits before the value");
-_Static_assert(BK_LIST_MAX * (2 * 6 * BK_ID_BYTES_MAX + 400) + 4096 < BK_LIST_BYTES_MAX, "the longest list fits");
+_Static_assert(BK_LIST_MAX *(2 * 6 * BK_ID_BYTES_MAX + 400) + 4096 < BK_LIST_BYTES_MAX,
+               "the longest list fits");
 
 /* ---- writing forwards ---- */
 
@@ -51,7 +52,8 @@ static char *put_decimal(char *at, float number)
     at = put_u64(at, n / SCORE_DECIMALS);
     *at++ = '.';
     uint32_t rest = (uint32_t)(n % SCORE_DECIMALS);
-    for (uint32_t unit = SCORE_DECIMALS / 10; unit; unit /= 10) *at++ = (char)('0' + rest / unit % 10);
+    for (uint32_t unit = SCORE_DECIMALS / 10; unit; unit /= 10)
+        *at++ = (char)('0' + rest / unit % 10);
     return at;
 }
 
@@ -199,7 +201,8 @@ static char *put_as_of(char *at, const struct bk_list_frame *frame)
     return at;
 }
 
-static char *put_value(char *at, const struct bk_shared *shared, const struct bk_list *list, const struct bk_list_frame *frame)
+static char *put_value(char *at, const struct bk_shared *shared, const struct bk_list *list,
+                       const struct bk_list_frame *frame)
 {
     at = PUT(at, "{\"v\":1,\"subject\":");
     at = put_json_or_null(at, frame->subject);
@@ -256,7 +259,8 @@ struct bk_command bk_encode_list(const struct bk_shared *shared, const struct bk
     size_t value_len = (size_t)(end - value);
 
     char head[HEAD_BYTES_MAX];
-    char *at = frame->expire_s ? PUT(head, "*5\r\n$3\r\nSET\r\n") : PUT(head, "*3\r\n$3\r\nSET\r\n");
+    char *at =
+        frame->expire_s ? PUT(head, "*5\r\n$3\r\nSET\r\n") : PUT(head, "*3\r\n$3\r\nSET\r\n");
     at = put_bulk_head(at, key.len);
     char *key_at = at;
     at = put(at, key.p, key.len);
@@ -273,8 +277,8 @@ struct bk_command bk_encode_list(const struct bk_shared *shared, const struct bk
         end = put_bulk(end, bk_str(seconds, (size_t)(put_u64(seconds, frame->expire_s) - seconds)));
     }
     BK_ASSERT((size_t)(end - buffer) <= BK_LIST_BYTES_MAX);
-    return (struct bk_command){start, (size_t)(end - start), bk_str(start + (key_at - head), key.len),
-                               bk_str(value, value_len)};
+    return (struct bk_command){start, (size_t)(end - start),
+                               bk_str(start + (key_at - head), key.len), bk_str(value, value_len)};
 }
 
 struct bk_command bk_encode_unlink(bk_str_t key, char *buffer)

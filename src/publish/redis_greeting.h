@@ -2,8 +2,8 @@
 #ifndef BASKETRY_PUBLISH_REDIS_GREETING_H
 #define BASKETRY_PUBLISH_REDIS_GREETING_H
 
-#include "basketry/sink.h"
 #include "basketry/redis_url.h"
+#include "basketry/sink.h"
 
 #include <hiredis/async.h>
 
@@ -21,8 +21,8 @@ struct redis_peer {
 
 struct redis_greeting {
     const struct bk_redis_url *url; /* user, password, db; borrowed */
-    struct redis_peer before;    /* the connection we wrote on last; id 0 when there was none */
-    struct redis_peer now;       /* filled by the answers */
+    struct redis_peer before;       /* the connection we wrote on last; id 0 when there was none */
+    struct redis_peer now;          /* filled by the answers */
     /** STORED when the connection may be written to; otherwise the class and words of the error. */
     void (*done)(void *arg, enum bk_outcome outcome, bk_str_t error);
     void *arg;

@@ -142,7 +142,7 @@ static double feature(const struct naive *n, enum bk_scorer scorer, uint32_t j)
                 sum = n->sub->bought[i].weight *
                       pow(.97, n->sub->receipts - n->sub->bought[i].receipt);
         for (uint32_t i = 0; n->sub && i < n->sub->receipts; i++) receipts += pow(.97, i);
-        return sum ? sum * model_again(n->m, j) / pow(receipts, .25) : 0;
+        return sum > 0 ? sum * model_again(n->m, j) / pow(receipts, .25) : 0;
     case BK_SCORER_POPULAR:
         return n->popularity[j] / (n->acts + 50 * 16);
     default:

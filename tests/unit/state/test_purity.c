@@ -26,8 +26,9 @@ static bool is_pure(const char *symbol)
                                           "_GLOBAL_OFFSET_TABLE_",
                                           "__stack_chk_fail"};
     if (strncmp(symbol, "bk_", 3) == 0) return strncmp(symbol, "bk_log", 6) != 0;
-    if (strncmp(symbol, "__asan", 6) == 0 || strncmp(symbol, "__ubsan", 7) == 0 ||
-        strncmp(symbol, "__sanitizer", 11) == 0 || strncmp(symbol, "__gcov", 6) == 0)
+    if (strncmp(symbol, "__asan", 6) == 0 || strncmp(symbol, "__tsan", 6) == 0 ||
+        strncmp(symbol, "__ubsan", 7) == 0 || strncmp(symbol, "__sanitizer", 11) == 0 ||
+        strncmp(symbol, "__gcov", 6) == 0)
         return true; /* of the build, not of the source */
     for (size_t i = 0; i < BK_COUNTOF(allowed); i++)
         if (strcmp(symbol, allowed[i]) == 0) return true;
