@@ -89,6 +89,15 @@ const char *bk_pair_kind_label(enum bk_pair_kind kind);
 
 /** One entry of a pair row (a bk_map of its item, keyed by the partner). */
 struct bk_pair {
+    uint32_t partner; /* item handle                                                     */
+    uint32_t total;   /* how often, saturating                                           */
+    uint32_t
+        strength; /* the same in 256ths; a receipt of n lines strengthens its pairs by 1 / sqrt(n) */
+    uint16_t epoch;  /* the largest epoch that counted, modulo 2^16                     */
+    uint16_t now;    /* how often in that epoch, saturating                             */
+    uint16_t before; /* how often in the one before                                     */
+    uint16_t
+        who; /* OR of 1 << (subject hash & 15): its popcount bounds the distinct shoppers from below */
 };
 enum { BK_STRENGTH_ONE = 256 };
 _Static_assert(sizeof(struct bk_pair) == 20, "three pairs to a cache line");
