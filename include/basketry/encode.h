@@ -13,27 +13,23 @@ extern "C" {
 #endif
 
 enum {
-    BK_KEY_BYTES_MAX =
-        600, /* prefix, an id of 130 bytes with every byte escaped, words            */
-    BK_LIST_BYTES_MAX =
-        65536, /* 20 items of 128-byte ids, `because` ids, all escaped                 */
+    BK_KEY_BYTES_MAX = 600,    /* prefix, an id of 130 bytes with every byte escaped, words */
+    BK_LIST_BYTES_MAX = 65536, /* 20 items of 128-byte ids, `because` ids, all escaped */
 };
 
 /** Everything about a list that is not in the ranking. */
 struct bk_list_frame {
-    bk_str_t prefix;  /* of keys, "bk:v1"                                                     */
-    bk_str_t subject; /* p == NULL: a list for everybody                                      */
-    bk_str_t context; /* "home", "bought_together", "popular", ...                            */
+    bk_str_t prefix;  /* of keys, "bk:v1" */
+    bk_str_t subject; /* p == NULL: a list for everybody */
+    bk_str_t context; /* "home", "bought_together", "popular", ... */
     const char *algorithm;
     const char *variant;
     bk_wall_ms_t generated_ms;
-    bk_wall_ms_t
-        expires_ms;    /* 0: as long as the key is there (null)                               */
-    uint32_t expire_s; /* EX of the key; 0: none                                               */
-    int32_t partition; /* as_of; < 0: none                                                     */
+    bk_wall_ms_t expires_ms; /* 0: as long as the key is there (null) */
+    uint32_t expire_s;       /* EX of the key; 0: none */
+    int32_t partition;       /* as_of; < 0: none */
     int64_t offset;
-    uint32_t
-        config_version; /* for the token                                                        */
+    uint32_t config_version; /* for the token */
 };
 
 struct bk_command {

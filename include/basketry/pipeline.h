@@ -17,13 +17,14 @@
 extern "C" {
 #endif
 
+/* clang-format off */
 /*       enum                  word            what it means */
-#define BK_INTAKE_TABLE(X)                                                                         \
-    X(BK_INTAKE_FLOWING, "flowing", "records are pulled as they come")                             \
-    X(BK_INTAKE_WINDOW, "window_full", "more lists wait for Redis than lists.waiting_max allows")  \
-    X(BK_INTAKE_SINK, "redis_away", "Redis took nothing for a second: frozen, refusing or gone")   \
-    X(BK_INTAKE_CLOSING, "closing",                                                                \
-      "shutting down: what is in hand is finished, nothing new begins")
+#define BK_INTAKE_TABLE(X)                                                                                       \
+    X(BK_INTAKE_FLOWING,       "flowing",      "records are pulled as they come")                                \
+    X(BK_INTAKE_WINDOW,        "window_full",  "more lists wait for Redis than lists.waiting_max allows")        \
+    X(BK_INTAKE_SINK,          "redis_away",   "Redis took nothing for a second: frozen, refusing or gone")      \
+    X(BK_INTAKE_CLOSING,       "closing",      "shutting down: what is in hand is finished, nothing new begins")
+/* clang-format on */
 
 enum bk_intake {
 #define X(name, word, text) name,

@@ -21,27 +21,23 @@ extern "C" {
 
 struct bk_publisher_options {
     const char *key_prefix;
-    const char *variant; /* of the experiment; "base"                                             */
-    uint32_t
-        config_version; /* for tokens                                                            */
-    uint32_t size;      /* items of a list                                                       */
-    int64_t refresh_ms; /* a live list is ranked anew at least this often                        */
+    const char *variant;     /* of the experiment; "base" */
+    uint32_t config_version; /* for tokens */
+    uint32_t size;           /* items of a list */
+    int64_t refresh_ms;      /* a live list is ranked anew at least this often */
     int64_t email_ms;
-    int64_t
-        item_interval_ms; /* an item's lists are written at most once in this time                 */
-    uint32_t
-        distinct_min; /* k-anonymity of item lists                                             */
-    bool announce;    /* PUBLISH refreshed keys on <prefix>:updates                            */
-    uint32_t
-        waiting_max; /* shoppers whose lists may wait before intake rests: the refresher stays below half */
+    int64_t item_interval_ms; /* an item's lists are written at most once in this time */
+    uint32_t distinct_min;    /* k-anonymity of item lists */
+    bool announce;            /* PUBLISH refreshed keys on <prefix>:updates */
+    /* shoppers whose lists may wait before intake rests: the refresher stays below half */
+    uint32_t waiting_max;
 };
 
 /** The three clocks of one turn, taken once. */
 struct bk_now {
     bk_mono_ms_t mono;
     bk_wall_ms_t wall_ms;
-    int64_t
-        stream_ms; /* event time: what ranking calls now                                            */
+    int64_t stream_ms; /* event time: what ranking calls now */
 };
 
 struct bk_publisher;

@@ -18,19 +18,20 @@ extern "C" {
 
 enum { BK_LIST_MAX = 20 };
 
+/* clang-format off */
 /*       enum                   name                 tag                    reason */
 #define BK_SCORER_TABLE(X)                                                                         \
     X(BK_SCORER_NEXT, "viewed_next", "similar_to_viewed", "viewed next by other shoppers")         \
     X(BK_SCORER_VIEWED, "viewed_together", "similar_to_viewed",                                    \
       "viewed together with what you looked at")                                                   \
-    X(BK_SCORER_NEIGHBOURS, "session_knn", "similar_to_viewed",                                    \
-      "shoppers on the same way went on to it")                                                    \
+    X(BK_SCORER_NEIGHBOURS,     "session_knn",       "similar_to_viewed",   "shoppers on the same way went on to it")  \
     X(BK_SCORER_REPEAT, "seen_again", "similar_to_viewed", "you looked at it")                     \
     X(BK_SCORER_BOUGHT, "bought_together", "bought_together", "often bought together")             \
     X(BK_SCORER_VIEW_BUY, "viewed_then_bought", "bought_together",                                 \
       "bought by shoppers who viewed the same")                                                    \
     X(BK_SCORER_BUY_AGAIN, "buy_again", "buy_again", "you buy it regularly")                       \
     X(BK_SCORER_POPULAR, "popular", "popular", "popular now")
+/* clang-format on */
 
 enum bk_scorer {
 #define X(name, label, tag, reason) name,
@@ -68,11 +69,11 @@ const char *bk_situation_name(enum bk_situation situation);
 struct bk_list_item {
     uint32_t item;
     float score;
-    uint8_t scorer; /* enum bk_scorer: the one that contributed most                              */
+    uint8_t scorer; /* enum bk_scorer: the one that contributed most */
     uint8_t pad[3];
-    uint32_t because;  /* the item viewed or bought that led here; 0: none  */
+    uint32_t because;  /* the item viewed or bought that led here; 0: none */
     uint32_t evidence; /* observations behind that scorer */
-    uint32_t tags; /* 1 << enum bk_scorer of every scorer that contributed                      */
+    uint32_t tags;     /* 1 << enum bk_scorer of every scorer that contributed */
 };
 
 struct bk_list {
@@ -80,7 +81,7 @@ struct bk_list {
     enum bk_situation situation;
     uint32_t for_item; /* product lists and item lists: what it is for; else 0 */
     uint32_t count;
-    float confidence; /* mean over items of n / (n + 20), n the evidence                          */
+    float confidence; /* mean over items of n / (n + 20), n the evidence */
     struct bk_list_item item[BK_LIST_MAX];
 };
 
@@ -102,13 +103,11 @@ void bk_rank(struct bk_ranker *ranker, const struct bk_shard *shard, uint32_t su
 
 /** What one scorer says of one item. */
 struct bk_why {
-    float feature; /* as it was gathered: a sum of counts, or its share of the feature's total  */
-    float weight;  /* of the scorer in this situation                                           */
-    float part;    /* weight * feature: the parts add up to the score                           */
-    uint32_t
-        because; /* the item behind the largest contribution; 0: none                         */
-    uint32_t
-        evidence; /* observations behind it                                                    */
+    float feature;    /* as it was gathered: a sum of counts, or its share of the feature's total */
+    float weight;     /* of the scorer in this situation */
+    float part;       /* weight * feature: the parts add up to the score */
+    uint32_t because; /* the item behind the largest contribution; 0: none */
+    uint32_t evidence; /* observations behind it */
 };
 
 /** Explain an item's place in a subject's list: every scorer's part into `why`, by scorer. `list` is filled as by bk_rank with

@@ -20,24 +20,25 @@ struct bk_ticket {
     uint32_t handle;
     uint32_t what;
     uint32_t stamp;
-    int64_t note; /* the owner's                                                          */
-    int64_t
-        submitted_ns; /* set by the sink at submit (monotonic)                                       */
+    int64_t note;         /* the owner's */
+    int64_t submitted_ns; /* set by the sink at submit (monotonic) */
 };
 
+/* clang-format off */
 /*       enum                 metric label    retry  what it means */
 #define BK_OUTCOME_TABLE(X)                                                                        \
-    X(BK_OUTCOME_STORED, "stored", false, "Redis acknowledged the write")                          \
-    X(BK_OUTCOME_UNKNOWN, "unknown", true, "the connection ended before the answer")               \
-    X(BK_OUTCOME_OOM, "oom", true, "-OOM: maxmemory reached")                                      \
-    X(BK_OUTCOME_READONLY, "readonly", true, "-READONLY: this is a replica")                       \
-    X(BK_OUTCOME_LOADING, "loading", true, "-LOADING: Redis reads its data set")                   \
-    X(BK_OUTCOME_MASTERDOWN, "masterdown", true, "-MASTERDOWN or -CLUSTERDOWN")                    \
-    X(BK_OUTCOME_MOVED, "moved", true, "-MOVED or -ASK: the key lives elsewhere")                  \
-    X(BK_OUTCOME_NOAUTH, "noauth", true, "-NOAUTH, -WRONGPASS or -NOPERM")                         \
-    X(BK_OUTCOME_BUSY, "busy", true, "-BUSY, -TRYAGAIN or -MISCONF")                               \
-    X(BK_OUTCOME_WRONGTYPE, "wrongtype", false, "-WRONGTYPE: a foreign value under our key")       \
-    X(BK_OUTCOME_REFUSED, "refused", false, "any other error reply")
+    X(BK_OUTCOME_STORED,      "stored",       false, "Redis acknowledged the write")               \
+    X(BK_OUTCOME_UNKNOWN,     "unknown",      true,  "the connection ended before the answer")     \
+    X(BK_OUTCOME_OOM,         "oom",          true,  "-OOM: maxmemory reached")                    \
+    X(BK_OUTCOME_READONLY,    "readonly",     true,  "-READONLY: this is a replica")               \
+    X(BK_OUTCOME_LOADING,     "loading",      true,  "-LOADING: Redis reads its data set")         \
+    X(BK_OUTCOME_MASTERDOWN,  "masterdown",   true,  "-MASTERDOWN or -CLUSTERDOWN")                \
+    X(BK_OUTCOME_MOVED,       "moved",        true,  "-MOVED or -ASK: the key lives elsewhere")    \
+    X(BK_OUTCOME_NOAUTH,      "noauth",       true,  "-NOAUTH, -WRONGPASS or -NOPERM")             \
+    X(BK_OUTCOME_BUSY,        "busy",         true,  "-BUSY, -TRYAGAIN or -MISCONF")               \
+    X(BK_OUTCOME_WRONGTYPE,   "wrongtype",    false, "-WRONGTYPE: a foreign value under our key")  \
+    X(BK_OUTCOME_REFUSED,     "refused",      false, "any other error reply")
+/* clang-format on */
 
 enum bk_outcome {
 #define X(name, label, retry, text) name,
@@ -66,14 +67,12 @@ struct bk_sink_status {
     /* "connecting"; "ready"; "backoff" and "stalled": no connection, waiting to dial again (stalled: it fell silent);
      * "refusing": it answers with an error class: room is 0, then 1 until a write is taken; "closing"                  */
     char state[32];
-    char detail
-        [160]; /* why: the last error in words, or ""                                          */
+    char detail[160]; /* why: the last error in words, or "" */
     uint32_t inflight;
     uint64_t inflight_bytes;
     uint64_t outcomes[BK_OUTCOME_COUNT];
     uint64_t reconnects;
-    int64_t
-        oldest_ms; /* age of the oldest unanswered command; 0 when none                            */
+    int64_t oldest_ms; /* age of the oldest unanswered command; 0 when none */
 };
 
 struct bk_sink;
@@ -108,15 +107,13 @@ BK_MUST_CHECK static inline int bk_sink_submit(struct bk_sink *sink, const struc
 struct uv_loop_s;
 
 struct bk_redis_options {
-    const char *url; /* redis://[user[:password]@]host[:port][/db] or unix:///path            */
-    const char
-        *password; /* or NULL; stands before the URL's                                      */
-    uint32_t
-        inflight_max; /* commands                                                              */
+    const char *url;       /* redis://[user[:password]@]host[:port][/db] or unix:///path */
+    const char *password;  /* or NULL; stands before the URL's */
+    uint32_t inflight_max; /* commands */
     uint32_t inflight_bytes_max;
     uint32_t connect_timeout_ms;
-    uint32_t
-        stall_timeout_ms; /* the oldest unanswered command is older than this: state "stalled" -> reconnect */
+    /* the oldest unanswered command is older than this: state "stalled" -> reconnect */
+    uint32_t stall_timeout_ms;
     uint32_t backoff_max_ms;
 };
 

@@ -27,12 +27,10 @@ struct bk_record {
     enum bk_topic topic;
     int32_t partition;
     int64_t offset;
-    bk_wall_ms_t
-        timestamp_ms; /* the broker's (LogAppendTime); a file keeps what it was given            */
-    bk_str_t key;     /* p == NULL: no key                                                       */
-    bk_str_t value;   /* p == NULL: a tombstone                                                  */
-    bk_str_t
-        value_schema_id; /* header __value_schema_id, p == NULL when absent (newer framing)         */
+    bk_wall_ms_t timestamp_ms; /* the broker's (LogAppendTime); a file keeps what it was given */
+    bk_str_t key;              /* p == NULL: no key */
+    bk_str_t value;            /* p == NULL: a tombstone */
+    bk_str_t value_schema_id;  /* header __value_schema_id, p == NULL when absent (newer framing) */
 };
 
 /** Offset arguments besides real offsets. */
@@ -53,18 +51,14 @@ struct bk_source_events {
 
 /** What `status` shows about a source. */
 struct bk_source_status {
-    char
-        state[32]; /* "connecting", "assigned", "paused", "closing", "failed", ...                */
-    char detail
-        [160]; /* the last error as the library told it, or ""                                */
+    char state[32];   /* "connecting", "assigned", "paused", "closing", "failed", ... */
+    char detail[160]; /* the last error as the library told it, or "" */
     int64_t
-        lag_records; /* records between what was delivered and the broker's end; -1: not known      */
-    uint32_t
-        assigned; /* partitions                                                                  */
-    uint64_t
-        errors; /* errors reported by the library so far                                       */
-    uint64_t
-        offset_resets; /* times a partition started again from its beginning: its offset was gone   */
+        lag_records;   /* records between what was delivered and the broker's end; -1: not known */
+    uint32_t assigned; /* partitions */
+    uint64_t errors;   /* errors reported by the library so far */
+    /* times a partition started again from its beginning: its offset was gone */
+    uint64_t offset_resets;
 };
 
 struct bk_source;
@@ -99,11 +93,9 @@ struct uv_loop_s;
 struct bk_kafka_options {
     const char *brokers;
     const char *group_id;
-    const char *
-        topics[BK_TOPIC_COUNT]; /* names; NULL: this topic is not read                            */
-    const char *const
-        *properties;            /* name, value, name, value, ..., NULL: passed to librdkafka      */
-    uint32_t queued_kbytes_max; /* prefetch bound                                                 */
+    const char *topics[BK_TOPIC_COUNT]; /* names; NULL: this topic is not read */
+    const char *const *properties; /* name, value, name, value, ..., NULL: passed to librdkafka */
+    uint32_t queued_kbytes_max;    /* prefetch bound */
 };
 
 /** Subscribe and start. Fact topics (all but events) are assigned whole to every instance and delivered to their ends before
