@@ -195,10 +195,17 @@ struct bk_shared {
         totals; /* struct bk_shared_totals at owner[0]                                  */
 };
 
+/** What a sight was in its session. */
+enum bk_step { BK_STEP_FIRST, BK_STEP_NEW, BK_STEP_STAY, BK_STEP_BACK, BK_STEP_COUNT };
+/** Places of a session's items that are told apart: 0 was seen last, 1 before it, ...; further back is as good as the last of these. */
+enum { BK_WAY_PLACES = 8 };
+
 /** Sums over all shards; part of the state. */
 struct bk_shared_totals {
     uint64_t receipts, sessions, views;
     uint64_t known, again; /* sums of the items'                                         */
+    /* The ways of sessions, by the step before: sights that could have gone to the item at a place, and those that did. */
+    uint64_t way_asked[BK_STEP_COUNT][BK_WAY_PLACES], way_taken[BK_STEP_COUNT][BK_WAY_PLACES];
     uint64_t
         acts[BK_EPOCH_SLOTS]; /* points of whole acts (a receipt counts once), by epoch modulo 16 */
     uint32_t acts_epoch;      /* the newest of the 16                                       */
@@ -284,8 +291,6 @@ enum bk_context bk_context_parse(bk_str_t word);
 struct bk_seen {
     uint32_t item;
     uint32_t at; /* number of the session's event that saw it last, from 1                  */
-    uint32_t
-        repeat_q16;  /* sum over its sights of 0.7^(at - sight), 16 fraction bits               */
     uint16_t weight; /* strongest behaviour so far, in quarters: view 4, wish 8, cart 12        */
     uint16_t viewed; /* 1: counted into viewed pairs already                                    */
 };
@@ -301,7 +306,8 @@ struct bk_session {
         recent[BK_SESSION_STEPS]; /* the last items seen, newest first, for viewed_next        */
     uint32_t posted;              /* number in shared.posted, 0: not posted                    */
     uint16_t count, cap;          /* of seen                                                   */
-    uint32_t taught;              /* 1: counted as a session of shared                         */
+    uint16_t taught;              /* 1: counted as a session of shared                         */
+    uint16_t step;                /* enum bk_step of its last sight                            */
     struct bk_seen seen[];
 };
 
@@ -408,8 +414,6 @@ static inline const struct bk_session *bk_subject_session(const struct bk_shard 
 uint32_t bk_subject_find(const struct bk_shard *shard, bk_str_t id);
 /** 0.97^n with 16 fraction bits: the decay of a history's weights by receipt. */
 uint32_t bk_history_decay_q16(uint32_t receipts);
-/** 0.7^n with 16 fraction bits: the decay of a session's repeats by event. */
-uint32_t bk_repeat_decay_q16(uint32_t events);
 
 /* ---- the engine ---- */
 

@@ -6,8 +6,8 @@
  *
  *   session rules   score(j) = sum_i w_i 0.5^back(i) n(i -> j)                                    Ludewig, Jannach 2018 (SR), decayed
  *   item cosine     score(j) = sum_i w_i f^back(i) c_ij / sqrt((n_i + r)(n_j + r)),  r = 20       Sarwar et al. 2001, with shrinkage
- *   repeat          score(j) = sum over j's places p in the session of 0.7^(L - p), and 2 * 0.7 for the item before the last:
- *                   who turned from a to b often goes back to a
+ *   repeat          score(j) = (taken_sp + 5 usual_p) / (asked_sp + 5), p the place of j among the session's items by last sight, s the
+ *                   step before: how often this shop's sessions went back to that place after such a step
  *   bought together score(j) = sum_i w_i 0.85^back(i) c_ij / ((n_i + r)^(5/8) (n_j + r)^(3/8)),  c: receipts of n lines count 1 / sqrt(n)
  *   buy again       score(j) = again(j) / n^(1/4) sum over the customer's receipts r with j of |r|^(-1/8) 0.97^(receipts since)
  *                   again(j) = sqrt(rebuys of j / rebuys of everything), shrunk; n = sum over all of them of 0.97^(receipts since)
@@ -21,8 +21,8 @@
 /* 1 / sqrt of a count, or its 5/8th and 3/8th power: together a cosine that leans a little towards what is bought much. */
 enum root { ROOT_NONE, ROOT_RECEIPTS, ROOT_SESSIONS, ROOT_RECEIPTS_5_8, ROOT_RECEIPTS_3_8 };
 
-/* What the item before the last counts more. */
-#define WAY_BACK 1.4f
+/* Ways that the usual ones count for. */
+#define USUAL_WAYS 5.0f
 
 /* In a row of more partners than this, pairs that hardly happened are chance: half of the work for nothing. */
 enum { LONG_ROW = 100 };
@@ -119,19 +119,27 @@ static void gather_pairs(const struct bk__view *view, enum bk_scorer scorer)
     walk_prefix(view, &walks[scorer], 1);
 }
 
-/* What the session saw, faded by events since, and the way back: people go back. */
+/* The chance that the next sight goes back to a place, from what this shop's sessions did after such a step, and from what sessions do
+ * anywhere while little is known. */
+static float chance_of_way(const struct bk_shared_totals *totals, uint32_t step, uint32_t place)
+{
+    static const float usual[BK_WAY_PLACES] = {0.15f, 0.12f, 0.05f,  0.03f,
+                                               0.02f, 0.01f, 0.008f, 0.006f};
+    uint32_t p = place < BK_WAY_PLACES ? place : BK_WAY_PLACES - 1;
+    return ((float)totals->way_taken[step][p] + USUAL_WAYS * usual[p]) /
+           ((float)totals->way_asked[step][p] + USUAL_WAYS);
+}
+
+/* What the session saw: people stay, and go back. */
 static void gather_repeat(const struct bk__view *view, enum bk_scorer scorer)
 {
     (void)scorer;
-    if (!view->sess) return;
-    for (uint32_t i = 0; i < view->sess->count; i++) {
-        const struct bk_seen *seen = &view->sess->seen[i];
-        uint64_t q16 =
-            (uint64_t)seen->repeat_q16 * bk_repeat_decay_q16(view->sess->events - seen->at) >> 16;
-        bool before_last = seen->at + 1 == view->sess->events;
-        float value = (float)q16 / 65536.0f + (before_last ? WAY_BACK : 0.0f);
-        bk__contribute(view->ranker, seen->item, value, 0, view->sess->events);
-    }
+    const struct bk_session *sess = view->sess;
+    if (!sess) return;
+    const struct bk_shared_totals *totals = bk_totals(&view->ranker->engine->shared);
+    for (uint32_t place = 0; place < sess->count; place++)
+        bk__contribute(view->ranker, sess->seen[sess->count - 1 - place].item,
+                       chance_of_way(totals, sess->step, place), 0, sess->events);
 }
 
 /* The customer's receipts, each faded as its lines are: 1 for one, 33 for very many. */

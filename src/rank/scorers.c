@@ -49,7 +49,7 @@ void bk_weights_default(struct bk_weights *weights)
     /* clang-format off */
     static const struct bk_weights found = {{
         /*                            next   viewed  knn    repeat  bought  view_buy  again   popular */
-        [BK_SITUATION_HOME_LIVE] = {  0.3f,  1.0f,   2.0f,  0.9f,   0.0f,   0.0f,     0.0f,   0.0f  },
+        [BK_SITUATION_HOME_LIVE] = {  0.3f,  1.0f,   2.0f,  7.2f,   0.0f,   0.0f,     0.0f,   0.0f  },
         [BK_SITUATION_HOME_REST] = {  0.0f,  0.0f,   0.0f,  0.0f,   0.0f,   0.0f,     1.0f,   15.0f },
         [BK_SITUATION_DISCOVER]  = {  0.5f,  0.5f,   0.0f,  0.0f,   1.0f,   0.5f,     0.0f,   0.25f },
         [BK_SITUATION_CART]      = {  0.0f,  0.01f,  0.0f,  0.0f,   1.0f,   0.01f,    0.0f,   0.03f },

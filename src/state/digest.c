@@ -22,11 +22,11 @@ static uint64_t session_digest(const struct bk_shared *shared, const struct bk_s
     if (!sess) return 1;
     uint64_t mix = fold(fold(fold(2, sess->key), (uint64_t)sess->started_ms),
                         (uint64_t)sess->events << 32 | sess->raw_events);
+    mix = fold(mix, sess->step);
     for (int i = 0; i < BK_SESSION_STEPS; i++) mix = fold(mix, item_hash(shared, sess->recent[i]));
     for (uint32_t i = 0; i < sess->count; i++) {
         const struct bk_seen *seen = &sess->seen[i];
-        mix = fold(fold(mix, item_hash(shared, seen->item)),
-                   (uint64_t)seen->at << 32 | seen->repeat_q16);
+        mix = fold(fold(mix, item_hash(shared, seen->item)), (uint64_t)seen->at);
         mix = fold(mix, (uint64_t)seen->weight << 16 | seen->viewed);
     }
     return mix;
@@ -143,6 +143,9 @@ uint64_t bk_shared_digest(const struct bk_shared *shared, uint64_t *lossy)
     uint64_t sum = fold(fold(totals->receipts, totals->sessions),
                         fold(totals->views, (uint64_t)totals->time_max_ms));
     sum = fold(fold(sum, totals->known), totals->again);
+    for (int step = 0; step < BK_STEP_COUNT; step++)
+        for (int p = 0; p < BK_WAY_PLACES; p++)
+            sum = fold(fold(sum, totals->way_asked[step][p]), totals->way_taken[step][p]);
     for (int i = 0; i < BK_EPOCH_SLOTS; i++) sum = fold(sum, totals->acts[i]);
     sum = fold(sum, totals->acts_epoch);
     *lossy = 0;

@@ -1,8 +1,8 @@
 /* session.c -- what a shopper looks at now, and what that teaches about the items.
  *
  * THE IDEA
- *   A session is its distinct items in order of last sight, each with a decayed count of its sights
- *   and its strongest behaviour. Each sight adds to shared: a directed rule from each of the last
+ *   A session is its distinct items in order of last sight, each with its strongest behaviour,
+ *   and how it went on its way. Each sight adds to shared: a directed rule from each of the last
  *   three items (weights 3, 2, 1), and, when the item is new to the session, a viewed-together pair
  *   with each of the 16 seen last, a session to the item's count and a posting.
  * ENDS
@@ -142,6 +142,31 @@ static void learn_sight(struct bk__turn *turn, const struct bk_session *sess, ui
     bk__item_dirty(turn->engine, item);
 }
 
+/* The item's place among the seen, 0 the last one; as many as there are when it is new. */
+static uint32_t place_of(const struct bk_session *sess, uint32_t item)
+{
+    uint32_t place = 0;
+    while (place < sess->count && sess->seen[sess->count - 1 - place].item != item) place++;
+    return place;
+}
+
+static enum bk_step step_to(const struct bk_session *sess, uint32_t place)
+{
+    if (!sess->events) return BK_STEP_FIRST;
+    if (place == 0) return BK_STEP_STAY;
+    return place < sess->count ? BK_STEP_BACK : BK_STEP_NEW;
+}
+
+/* Where a sight went, of the places it could have gone back to. */
+static void learn_way(struct bk__turn *turn, uint32_t before, uint32_t place, uint32_t places)
+{
+    struct bk_shared_totals *totals = bk__totals(&turn->engine->shared);
+    for (uint32_t p = 0; p < places && p < BK_WAY_PLACES; p++) {
+        totals->way_asked[before][p]++;
+        totals->way_taken[before][p] += p == place;
+    }
+}
+
 static void post(struct bk__turn *turn, struct bk_session *sess, uint32_t item)
 {
     if (!sess->taught) {
@@ -159,6 +184,8 @@ void bk__session_see(struct bk__turn *turn, uint32_t item, uint16_t weight)
     if (!bk_subject(turn->shard, turn->subject)->session) return; /* memory refused one */
     struct bk_session *sess = session_write(turn->shard, bk_subject(turn->shard, turn->subject));
     struct bk_seen entry;
+    uint32_t place = place_of(sess, item), places = sess->count, before = sess->step;
+    enum bk_step step = step_to(sess, place);
     if (!take_entry(turn, &sess, item, &entry)) return;
     bool learns = turn->learns;
     if (learns && sess->events >= turn->engine->params.session_events_max) {
@@ -167,6 +194,7 @@ void bk__session_see(struct bk__turn *turn, uint32_t item, uint16_t weight)
     }
     sess->events++;
     if (learns) {
+        learn_way(turn, before, place, places);
         learn_rules(turn, sess, item);
         if (!entry.viewed) {
             learn_sight(turn, sess, item);
@@ -176,8 +204,7 @@ void bk__session_see(struct bk__turn *turn, uint32_t item, uint16_t weight)
     }
     memmove(&sess->recent[1], &sess->recent[0], sizeof sess->recent - sizeof sess->recent[0]);
     sess->recent[0] = item;
-    uint64_t kept = (uint64_t)entry.repeat_q16 * bk_repeat_decay_q16(sess->events - entry.at) >> 16;
-    entry.repeat_q16 = (uint32_t)kept + (1u << 16);
+    sess->step = (uint16_t)step;
     entry.at = sess->events;
     if (weight > entry.weight) entry.weight = weight;
     sess->seen[sess->count++] = entry;

@@ -90,11 +90,6 @@ uint32_t bk_history_decay_q16(uint32_t receipts)
     return power_q16(63570, receipts); /* 0.97 */
 }
 
-uint32_t bk_repeat_decay_q16(uint32_t events)
-{
-    return power_q16(45875, events); /* 0.7 */
-}
-
 uint32_t bk_popularity_epoch(const struct bk_state_params *params, int64_t time_ms)
 {
     return time_ms < 0 ? 0 : (uint32_t)(time_ms / params->popularity_epoch_ms);

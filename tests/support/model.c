@@ -221,10 +221,31 @@ static bool is_near(const struct model_session *session, uint32_t other, uint32_
     return later < 16;
 }
 
+uint32_t model_places(const struct model_session *session, uint32_t items[MODEL_SEEN])
+{
+    uint32_t count = 0;
+    for (uint32_t at = session->sights; at > 0; at--)
+        for (uint32_t i = 0; i < session->seen_count; i++)
+            if (session->seen[i].last == at) items[count++] = session->seen[i].item;
+    return count;
+}
+
+static void go(struct turn *turn, struct model_session *session, uint32_t item, bool learns)
+{
+    uint32_t items[MODEL_SEEN], count = model_places(session, items), place = 0;
+    while (place < count && items[place] != item) place++;
+    for (uint32_t p = 0; learns && p < count && p < 8; p++) {
+        turn->m->way_asked[session->step][p]++;
+        if (p == place) turn->m->way_taken[session->step][p]++;
+    }
+    session->step = !session->sights ? 0 : place == count ? 1 : place == 0 ? 2 : 3;
+}
+
 static void see(struct turn *turn, uint32_t item, uint32_t weight)
 {
     struct model_session *session = &turn->sub->session;
     bool learns = turn->learns && session->sights < turn->m->params.session_events_max;
+    go(turn, session, item, learns);
     for (uint32_t back = 1; learns && back <= 3 && back <= session->sights; back++)
         pair_add(turn, BK_PAIR_NEXT, session->sight[session->sights - back].item, item, 4 - back);
     struct model_seen *seen = seen_of(session, item);
@@ -243,14 +264,6 @@ static void see(struct turn *turn, uint32_t item, uint32_t weight)
     BK_ASSERT(session->sight);
     session->sight[session->sights++] = (struct model_sight){item, weight};
     seen->last = session->sights;
-}
-
-double model_repeat(const struct model_session *session, const struct model_seen *seen)
-{
-    double sum = 0;
-    for (uint32_t i = seen->since; i < session->sights; i++)
-        if (session->sight[i].item == seen->item) sum += pow(0.7, session->sights - 1 - i);
-    return sum;
 }
 
 /* ---- one step per kind ------------------------------------------------------------------------ */

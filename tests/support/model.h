@@ -31,6 +31,8 @@ struct model_session {
     uint32_t raw_events;
     struct model_sight *sight;
     uint32_t sights;
+    uint32_t
+        step; /* the last sight was the first (0), new (1), the same again (2), back to another (3) */
     struct model_seen seen[MODEL_SEEN];
     uint32_t seen_count;
     uint32_t posted; /* 1 + place in model.posted */
@@ -92,6 +94,7 @@ struct model {
     size_t pairs, pairs_cap, points_count, points_cap, acts_count, acts_cap, postings, postings_cap,
         posteds, posteds_cap;
     uint64_t receipts, sessions, views;
+    uint64_t way_asked[4][8], way_taken[4][8]; /* by the step before, by the place */
     int64_t time_max_ms;
 };
 
@@ -99,8 +102,8 @@ struct model *model_create(const struct bk_state_params *params);
 void model_destroy(struct model **model);
 enum bk_verdict_code model_apply(struct model *model, const struct told *told);
 struct model_subject *model_subject_find(const struct model *model, int partition, const char *id);
-/** Weight of a sight's item now: sum of 0.7^(events since) over its sights. */
-double model_repeat(const struct model_session *session, const struct model_seen *seen);
+/** The items of a session, the one seen last first; how many. */
+uint32_t model_places(const struct model_session *session, uint32_t items[MODEL_SEEN]);
 /** How often an item is bought again, against the usual, from the counts. */
 double model_again(const struct model *model, uint32_t item);
 /** Popularity of all acts together, from the log. */

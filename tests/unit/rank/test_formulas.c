@@ -114,8 +114,16 @@ static double support(const struct model *m, uint32_t item, bool receipts)
     return sqrt((receipts ? m->item_receipts[item] : m->item_sessions[item]) + 20.0);
 }
 
+static double way(const struct model *m, uint32_t step, uint32_t place)
+{
+    static const double usual[] = {.15, .12, .05, .03, .02, .01, .008, .006};
+    return ((double)m->way_taken[step][place] + 5 * usual[place]) /
+           ((double)m->way_asked[step][place] + 5);
+}
+
 static double feature(const struct naive *n, enum bk_scorer scorer, uint32_t j)
 {
+    uint32_t places[MODEL_SEEN], places_count;
     static const double fade[] = {[BK_SCORER_NEXT] = .5,
                                   [BK_SCORER_VIEWED] = .6,
                                   [BK_SCORER_BOUGHT] = .85,
@@ -131,10 +139,9 @@ static double feature(const struct naive *n, enum bk_scorer scorer, uint32_t j)
     double sum = 0, receipts = 0;
     switch (scorer) {
     case BK_SCORER_REPEAT:
-        for (uint32_t i = 0; n->live && i < n->sub->session.seen_count; i++)
-            if (n->sub->session.seen[i].item == j)
-                sum = model_repeat(&n->sub->session, &n->sub->session.seen[i]) +
-                      (n->sub->session.seen[i].last + 1 == n->sub->session.sights ? 1.4 : 0);
+        places_count = n->live ? model_places(&n->sub->session, places) : 0;
+        for (uint32_t p = 0; p < places_count; p++)
+            if (places[p] == j) sum = way(n->m, n->sub->session.step, p < 8 ? p : 7);
         return sum;
     case BK_SCORER_BUY_AGAIN:
         for (uint32_t i = 0; n->sub && i < n->sub->bought_count; i++)

@@ -177,7 +177,6 @@ static void words_are_complete_and_parse_back(void **state)
     assert_int_equal(bk_history_decay_q16(0), 65536);
     assert_in_range(bk_history_decay_q16(23), 32450, 32600); /* about a half */
     assert_int_equal(bk_history_decay_q16(UINT32_MAX), 0);
-    assert_in_range(bk_repeat_decay_q16(2), 32100, 32113); /* 0.49 */
 }
 
 int main(void)
