@@ -12,7 +12,7 @@
 
 #include "cli.h"
 
-enum { TASK, TRAIN, TEST, DATA, DROP, DUMP, PREQUENTIAL, USER_SAMPLE, CONTEXT, JSON };
+enum { TASK, TRAIN, TEST, DATA, DROP, DUMP, PREQUENTIAL, USER_SAMPLE, CUSTOMERS, CONTEXT, JSON };
 
 static const struct cli_option options[] = {
     [TASK] = {"task", 't', "TASK",
@@ -25,6 +25,9 @@ static const struct cli_option options[] = {
     [PREQUENTIAL] = {"prequential", 0, NULL,
                      "next-item: learn each test event after it was asked for"},
     [USER_SAMPLE] = {"user-sample", 0, "N", "next-basket: ask for N customers, evenly spread"},
+    [CUSTOMERS] =
+        {"customers", 0, NULL,
+         "basket-completion: a cart is its customer's, whose past is known; else nobody's"},
     [CONTEXT] = {"context", 0, "C", "ask for another list than the task's own, such as discover"},
     [JSON] = {"json", 'j', NULL, "one JSON object with metrics and cost"},
 };
@@ -101,6 +104,9 @@ static int on_option(void *arg, size_t which, const char *value)
     case PREQUENTIAL:
         given->eval.prequential = true;
         return BK_CLI_GO_ON;
+    case CUSTOMERS:
+        given->eval.customers = true;
+        return BK_CLI_GO_ON;
     case JSON:
         given->json = true;
         return BK_CLI_GO_ON;
@@ -125,6 +131,8 @@ static int check_use(const struct given *given, const struct cli_line *line)
         return bk__cli_fail(BK_EXIT_USAGE, "--prequential is for next-item");
     if (eval->user_sample && eval->task != EVAL_NEXT_BASKET)
         return bk__cli_fail(BK_EXIT_USAGE, "--user-sample is for next-basket");
+    if (eval->customers && eval->task != EVAL_BASKET_COMPLETION)
+        return bk__cli_fail(BK_EXIT_USAGE, "--customers is for basket-completion");
     return BK_EXIT_OK;
 }
 

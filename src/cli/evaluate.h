@@ -67,6 +67,7 @@ struct eval_options {
     const char *train, *test, *data,
         *drop;        /* NULL: not given                                        */
     bool prequential; /* next-item: learn each test event after it was scored                   */
+    bool customers;   /* basket-completion: carts are their customers'                          */
     uint32_t
         user_sample; /* next-basket: ask for so many users; 0: all                             */
     enum bk_context

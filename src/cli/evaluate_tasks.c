@@ -360,18 +360,24 @@ static uint32_t first_half(uint32_t count)
     return (count + 1) / 2;
 }
 
+/* Whose cart it is: one of the two. */
+struct owner {
+    bk_str_t customer, visitor;
+};
+
 /* The cart of the shown items the engine has met; what it never met teaches it nothing, and must not while frozen. */
-static void change_cart(struct eval_run *run, bk_str_t visitor, enum bk_cart_op op,
+static void change_cart(struct eval_run *run, const struct owner *owner, enum bk_cart_op op,
                         const uint32_t *item, uint32_t count, int64_t time_ms)
 {
     struct eval_event event = {
         .kind = BK_EVENT_CART_CHANGED,
-        .visitor = visitor,
+        .customer = owner->customer,
+        .visitor = owner->visitor,
         .op = op,
         .item = item,
         .count = count,
         .time_ms = time_ms,
-        .consent = BK_CONSENT_SESSION,
+        .consent = owner->customer.len ? BK_CONSENT_PERSONAL : BK_CONSENT_SESSION,
     };
     bk__eval_engine_apply(&run->engine, &run->set, &event);
 }
@@ -380,10 +386,17 @@ static void ask_cart(struct eval_run *run, const struct shop_basket *receipt, ui
 {
     const uint32_t *item = bk__shop_set_items(&run->set, receipt);
     uint32_t shown = first_half(receipt->count);
-    struct name visitor, subject;
-    bk_str_t who = write_name(&visitor, "q", number);
+    struct name visitor, nobody;
+    char customer[BK_SUBJECT_BYTES_MAX];
+    bool known = run->options->customers && receipt->user;
+    struct owner owner = {0};
+    if (known)
+        owner.customer = bk__shop_ids_text(&run->set.users, receipt->user);
+    else
+        owner.visitor = write_name(&visitor, "q", number);
     struct question question = {
-        .subject = write_name(&subject, "v:q", number),
+        .subject = known ? write_customer(run, receipt->user, customer)
+                         : write_name(&nobody, "v:q", number),
         .context = BK_CONTEXT_CART,
         .now_ms = receipt->clock_ms,
         .shown = item,
@@ -391,9 +404,9 @@ static void ask_cart(struct eval_run *run, const struct shop_basket *receipt, ui
         .query = {.target = item + shown, .target_count = receipt->count - shown},
     };
     write_id(&question, 'r', bk__shop_ids_text(&run->set.names, receipt->name));
-    change_cart(run, who, BK_CART_ADD, item, shown, receipt->clock_ms);
+    change_cart(run, &owner, BK_CART_ADD, item, shown, receipt->clock_ms);
     ask(run, &question);
-    change_cart(run, who, BK_CART_CLEAR, NULL, 0, receipt->clock_ms);
+    change_cart(run, &owner, BK_CART_CLEAR, NULL, 0, receipt->clock_ms);
 }
 
 static int play_completion(struct eval_run *run, struct bk_reason *reason)

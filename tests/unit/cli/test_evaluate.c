@@ -174,6 +174,22 @@ static void completion_shows_the_first_half_in_a_cart(void **state)
     forget(world);
 }
 
+/* r9's half goes through A's own cart and is gone afterwards, r10's through nobody's; neither is a receipt. */
+static void a_cart_can_be_its_customers_own(void **state)
+{
+    struct world *world = world_of(EVAL_BASKET_COMPLETION);
+    (void)state;
+    world->options.customers = true;
+    play(world);
+    expect(world, "queries", 2);
+    assert_int_equal(bk_totals(&world->run.engine.engine.shared)->receipts, 8);
+    uint32_t a = bk_subject_find(world->run.engine.shard, BK_STR("c:A"));
+    assert_int_equal(bk_subject(world->run.engine.shard, a)->receipts, 3);
+    assert_int_equal(bk_subject(world->run.engine.shard, a)->cart_order, 2);
+    assert_int_equal(bk_subject(world->run.engine.shard, a)->cart, 0);
+    forget(world);
+}
+
 /* Five questions; only r6 misses, its olives. Late are day 7 and after: r9. */
 static void prequential_baskets_are_asked_for_before_they_are_learned(void **state)
 {
@@ -228,6 +244,7 @@ int main(void)
         cmocka_unit_test(baskets_and_receipts_of_the_same_shopping_give_the_same_lists),
         cmocka_unit_test(a_sample_of_customers_is_evenly_spread),
         cmocka_unit_test(completion_shows_the_first_half_in_a_cart),
+        cmocka_unit_test(a_cart_can_be_its_customers_own),
         cmocka_unit_test(prequential_baskets_are_asked_for_before_they_are_learned),
         cmocka_unit_test(another_context_can_be_asked_for),
         cmocka_unit_test(a_bad_row_stops_an_evaluation),
