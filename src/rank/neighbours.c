@@ -121,8 +121,8 @@ static void vote(const struct bk__view *view, const struct bk__neighbour *neighb
     for (uint32_t place = first; place < posted->count && place <= met + BK__NEIGHBOUR_REACH;
          place++) {
         uint32_t far = place > met ? place - met : met - place;
-        bk__contribute(view->ranker, items[place], neighbour->similarity * near[far],
-                       far ? common : 0, posted->count);
+        bk__contribute(view->ranker, items[place], neighbour->similarity * near[far], common,
+                       posted->count);
     }
 }
 

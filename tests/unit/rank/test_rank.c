@@ -234,6 +234,36 @@ static void in_a_long_row_what_happened_once_is_chance(void **state)
     shop_close(&shop);
 }
 
+static void in_a_long_row_what_once_came_two_steps_later_is_chance(void **state)
+{
+    (void)state;
+    struct shop shop;
+    shop_open(&shop, BK_SCORER_NEXT);
+    for (uint32_t i = 0; i < 100; i++) view(&shop, told_name("u", i), told_name("hub p", i));
+    view(&shop, "v", "hub a far");
+    view(&shop, "dora", "hub");
+    ask(&shop, "dora", BK_CONTEXT_HOME);
+    expect(&shop, 0, "a", 3 / 303.0, "hub", 3); /* far, which would make it 305, is out */
+    shop_close(&shop);
+}
+
+static void a_short_list_reaches_from_its_first_ten(void **state)
+{
+    (void)state;
+    struct shop shop;
+    shop_open(&shop, BK_SCORER_VIEWED);
+    for (uint32_t i = 0; i < 11; i++) view(&shop, told_name("u", i), told_name("x y", i));
+    view(&shop, "v", "y9 no"); /* who was seen elsewhere too goes less with x: the two are last, */
+    view(&shop, "w", "y10 yes"); /* and y10 is before y9 by its id */
+    view(&shop, "dora", "x");
+    ask(&shop, "dora", BK_CONTEXT_HOME);
+    assert_int_equal(place_of(&shop, "y10"), 9);
+    assert_int_equal(place_of(&shop, "y9"), 10);
+    assert_int_equal(shop.list.item[place_of(&shop, "yes")].scorer, BK_SCORER_VIEWED);
+    assert_int_equal(shop.list.item[place_of(&shop, "no")].scorer, BK_SCORER_POPULAR);
+    shop_close(&shop);
+}
+
 static void a_short_list_reaches_for_the_partners_of_its_partners(void **state)
 {
     (void)state;
@@ -645,6 +675,8 @@ int main(void)
         cmocka_unit_test(viewed_then_bought_leads_from_views_to_purchases),
         cmocka_unit_test(what_was_seen_comes_again_as_often_as_sessions_go_back_here),
         cmocka_unit_test(in_a_long_row_what_happened_once_is_chance),
+        cmocka_unit_test(in_a_long_row_what_once_came_two_steps_later_is_chance),
+        cmocka_unit_test(a_short_list_reaches_from_its_first_ten),
         cmocka_unit_test(a_short_list_reaches_for_the_partners_of_its_partners),
         cmocka_unit_test(of_two_that_go_as_well_the_rising_one_leads),
         cmocka_unit_test(the_newest_forty_sessions_of_an_item_are_its_neighbours),
