@@ -71,6 +71,8 @@ static uint32_t find_neighbours(const struct bk__view *view)
             uint32_t session = posting_at(ring, j)->session;
             if (session == own) continue;
             neighbour_of(ranker, session, i, &count)->similarity += worth;
+            __builtin_prefetch(
+                bk_table_read(&shared->posted, session)); /* read soon, by chance anywhere */
         }
     }
     return count;
@@ -108,6 +110,13 @@ static void select_nearest(const struct bk_shared *shared, struct bk__neighbour 
     }
 }
 
+/* The row will be read: have it brought. */
+static void fetch_items(const struct bk_shared *shared, uint32_t session)
+{
+    const struct bk_posted *posted = bk_table_read(&shared->posted, session);
+    __builtin_prefetch(bk_arena_read(&shared->heap, posted->items));
+}
+
 /* One neighbour's items, each worth more the nearer it stands to the item both have. */
 static void vote(const struct bk__view *view, const struct bk__neighbour *neighbour,
                  const float *near)
@@ -143,5 +152,6 @@ void bk__gather_neighbours(const struct bk__view *view, enum bk_scorer scorer)
     }
     float near[BK__NEIGHBOUR_REACH + 1] = {1.0f};
     for (int d = 1; d <= BK__NEIGHBOUR_REACH; d++) near[d] = near[d - 1] * FADE_PLACE;
+    for (uint32_t i = 0; i < count; i++) fetch_items(shared, ranker->neighbour[i].session);
     for (uint32_t i = 0; i < count; i++) vote(view, &ranker->neighbour[i], near);
 }
