@@ -360,7 +360,8 @@ struct bk_subject {
     uint32_t cart_order;
     uint32_t last_item;    /* item viewed last: what the product list is for                  */
     uint32_t dirty_before; /* the queue is linked both ways: who is forgotten leaves it at once */
-    uint32_t pad1[2];
+    uint32_t bought_s;           /* when it bought last, seconds since 1970                         */
+    uint32_t pad1;
     uint64_t
         orders[BK_ORDERS_KEPT]; /* hashes of the last order ids, a ring by receipts            */
 };
@@ -412,6 +413,10 @@ static inline const struct bk_session *bk_subject_session(const struct bk_shard 
 }
 /** The handle of a subject ("c:..." or "v:..."), or 0. */
 uint32_t bk_subject_find(const struct bk_shard *shard, bk_str_t id);
+/** 0.5^(days / 365) with 16 fraction bits. */
+uint32_t bk_year_decay_q16(uint32_t days);
+/** What a bought item weighs as of the customer's last receipt: it halves with every 23 receipts and every 365 days since. */
+uint32_t bk_bought_weight_q16(const struct bk_subject *sub, const struct bk_bought *bought);
 /** 0.97^n with 16 fraction bits: the decay of a history's weights by receipt. */
 uint32_t bk_history_decay_q16(uint32_t receipts);
 

@@ -9,7 +9,7 @@
  *   repeat          score(j) = (taken_sp + 5 usual_p) / (asked_sp + 5), p the place of j among the session's items by last sight, s the
  *                   step before: how often this shop's sessions went back to that place after such a step
  *   bought together score(j) = sum_i w_i 0.85^back(i) c_ij / ((n_i + r)^(5/8) (n_j + r)^(3/8)),  c: receipts of n lines count 1 / sqrt(n)
- *   buy again       score(j) = again(j) / n^(1/4) sum over the customer's receipts r with j of |r|^(-1/8) 0.97^(receipts since)
+ *   buy again       score(j) = again(j) / n^(1/4) sum over the customer's receipts r with j of |r|^(-1/8) 0.97^(receipts since) 0.5^(years since)
  *                   again(j) = sqrt(rebuys of j / rebuys of everything), shrunk; n = sum over all of them of 0.97^(receipts since)
  *   popular         score(j) = the share of everybody's recent acts that were about j, halved every 7 epochs, with 50 receipts of nothing
  *
@@ -157,9 +157,7 @@ static void gather_buy_again(const struct bk__view *view, enum bk_scorer scorer)
     float scale = 1.0f / 65536.0f / __builtin_sqrtf(__builtin_sqrtf(receipts_now(view->sub)));
     for (uint32_t at = 0;
          (bought = bk_map_next(&view->shard->heap, view->sub->history, &at)) != NULL;) {
-        uint64_t q16 = (uint64_t)bought->weight_q16 *
-                           bk_history_decay_q16(view->sub->receipts - bought->receipt) >>
-                       16;
+        uint32_t q16 = bk_bought_weight_q16(view->sub, bought);
         bk__contribute(view->ranker, bought->item,
                        (float)q16 * scale * bk_item_again(shared, bought->item), 0, bought->count);
     }

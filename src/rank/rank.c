@@ -154,8 +154,8 @@ static void select_best(const struct bk__view *view, uint32_t size, struct bk_li
 
 enum { HISTORY_PREFIX = 8 }; /* items of a history whose rows are read */
 
-static bool is_stronger(const struct bk__view *view, const struct bk_bought *a, uint64_t weight_a,
-                        const struct bk_bought *b, uint64_t weight_b)
+static bool is_stronger(const struct bk__view *view, const struct bk_bought *a, uint32_t weight_a,
+                        const struct bk_bought *b, uint32_t weight_b)
 {
     if (weight_a != weight_b) return weight_a > weight_b;
     const struct bk_shared *shared = &view->ranker->engine->shared;
@@ -200,12 +200,11 @@ static void prefix_of_history(struct bk__view *view)
 {
     if (!view->sub) return;
     const struct bk_bought *best[HISTORY_PREFIX], *bought;
-    uint64_t weight[HISTORY_PREFIX];
+    uint32_t weight[HISTORY_PREFIX];
     uint32_t count = 0;
     for (uint32_t at = 0;
          (bought = bk_map_next(&view->shard->heap, view->sub->history, &at)) != NULL;) {
-        uint64_t now = (uint64_t)bought->weight_q16 *
-                       bk_history_decay_q16(view->sub->receipts - bought->receipt);
+        uint32_t now = bk_bought_weight_q16(view->sub, bought);
         uint32_t place = count;
         for (; place > 0 && is_stronger(view, bought, now, best[place - 1], weight[place - 1]);
              place--) {
@@ -219,7 +218,7 @@ static void prefix_of_history(struct bk__view *view)
         if (count < HISTORY_PREFIX) count++;
     }
     for (uint32_t i = 0; i < count; i++)
-        prefix_add(view, best[i]->item, (float)weight[i] / (65536.0f * 65536.0f), 0);
+        prefix_add(view, best[i]->item, (float)weight[i] / 65536.0f, 0);
 }
 
 bool bk_session_is_live(const struct bk_engine *engine, const struct bk_shard *shard,

@@ -73,6 +73,7 @@ static uint64_t subject_digest(const struct bk_shard *shard, const struct bk_sub
     mix = fold(fold(mix, (uint64_t)sub->offset), (uint64_t)sub->since_ms);
     mix = fold(fold(mix, (uint64_t)sub->receipts << 32 | sub->cart_order),
                item_hash(shared, sub->last_item));
+    mix = fold(mix, sub->bought_s);
     mix = fold(mix, session_digest(shared, bk_subject_session(shard, sub)));
     mix = fold(mix, cart_digest(shard, sub->cart));
     mix = fold(mix, history_digest(shard, sub->history));

@@ -10,21 +10,23 @@
 
 enum { ONE_Q16 = 1 << 16 };
 
-static uint32_t weight_now(const struct bk_bought *bought, uint32_t receipts)
+uint32_t bk_bought_weight_q16(const struct bk_subject *sub, const struct bk_bought *bought)
 {
-    return (uint32_t)((uint64_t)bought->weight_q16 *
-                          bk_history_decay_q16(receipts - bought->receipt) >>
-                      16);
+    enum { DAY_S = 86400 };
+    uint64_t weight =
+        (uint64_t)bought->weight_q16 * bk_history_decay_q16(sub->receipts - bought->receipt) >> 16;
+    uint32_t days = sub->bought_s > bought->last_s ? (sub->bought_s - bought->last_s) / DAY_S : 0;
+    return days ? (uint32_t)(weight * bk_year_decay_q16(days) >> 16) : (uint32_t)weight;
 }
 
 /* Drop the weakest item of a full history. */
-static void make_room(struct bk__turn *turn, bk_ref_t history, uint32_t receipts)
+static void make_room(struct bk__turn *turn, const struct bk_subject *sub)
 {
     const struct bk_shared *shared = &turn->engine->shared;
     const struct bk_bought *entry;
     uint32_t weakest = 0, least = 0;
-    for (uint32_t at = 0; (entry = bk_map_next(&turn->shard->heap, history, &at)) != NULL;) {
-        uint32_t weight = weight_now(entry, receipts);
+    for (uint32_t at = 0; (entry = bk_map_next(&turn->shard->heap, sub->history, &at)) != NULL;) {
+        uint32_t weight = bk_bought_weight_q16(sub, entry);
         if (weakest && weight > least) continue;
         if (weakest && weight == least &&
             bk_item(shared, entry->item)->id_hash > bk_item(shared, weakest)->id_hash)
@@ -32,7 +34,7 @@ static void make_room(struct bk__turn *turn, bk_ref_t history, uint32_t receipts
         weakest = entry->item;
         least = weight;
     }
-    bk_map_remove(&turn->shard->heap, history, weakest);
+    bk_map_remove(&turn->shard->heap, sub->history, weakest);
     bk__count(turn->shard, BK_STATE_HISTORY_ITEMS_CUT, 1);
 }
 
@@ -48,14 +50,14 @@ static void buy(struct bk__turn *turn, struct bk_subject *sub, uint32_t item, ui
     struct bk_shard *shard = turn->shard;
     if (bk_map_count(&shard->heap, sub->history) >= turn->engine->params.history_items_max &&
         !bk_map_find(&shard->heap, sub->history, item))
-        make_room(turn, sub->history, sub->receipts);
+        make_room(turn, sub);
     bool added;
     struct bk_bought *bought =
         bk__shard_map_put(shard, &sub->history, sizeof *bought, item, turn->subject, &added);
     if (!bought) return;
     uint32_t now_s = bk__seconds(turn->time_ms);
     if (turn->learns) bk__again_add(&turn->engine->shared, item, !added);
-    bought->weight_q16 = (added ? 0 : weight_now(bought, sub->receipts)) +
+    bought->weight_q16 = (added ? 0 : bk_bought_weight_q16(sub, bought)) +
                          weight_of_line(turn->engine->scratch->line_count);
     bought->receipt = sub->receipts;
     bought->count = bk__add_u32(bought->count, 1);
@@ -69,6 +71,7 @@ void bk__history_bought(struct bk__turn *turn)
     const struct bk__scratch *scratch = turn->engine->scratch;
     struct bk_subject *sub = bk__subject(turn->shard, turn->subject);
     sub->receipts++;
+    if (bk__seconds(turn->time_ms) > sub->bought_s) sub->bought_s = bk__seconds(turn->time_ms);
     for (uint32_t i = 0; i < scratch->line_count; i++) {
         const struct bk_line *line = &turn->event->lines[scratch->line_of[i]];
         buy(turn, sub, scratch->line_item[i],

@@ -53,7 +53,7 @@ void bk__subject_forget_past(struct bk_shard *shard, uint32_t subject)
     struct bk_subject *sub = bk__subject(shard, subject);
     bk_map_drop(&shard->heap, &sub->history);
     bk_map_drop(&shard->heap, &sub->marks);
-    sub->receipts = 0;
+    sub->receipts = sub->bought_s = 0;
 }
 
 /* Take the subject out of the queue of dirty ones, wherever it stands. */

@@ -85,6 +85,11 @@ static uint32_t power_q16(uint32_t base_q16, uint32_t n)
     return (uint32_t)power;
 }
 
+uint32_t bk_year_decay_q16(uint32_t days)
+{
+    return power_q16(65412, days); /* 0.5^(1/365) */
+}
+
 uint32_t bk_history_decay_q16(uint32_t receipts)
 {
     return power_q16(63570, receipts); /* 0.97 */

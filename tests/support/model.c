@@ -356,6 +356,12 @@ static void bought_after_views(struct turn *turn)
     }
 }
 
+double model_bought_now(const struct model_subject *sub, const struct model_bought *bought)
+{
+    double days = sub->bought_s > bought->last_s ? (sub->bought_s - bought->last_s) / 86400 : 0;
+    return bought->weight * pow(0.97, sub->receipts - bought->receipt) * pow(0.5, days / 365);
+}
+
 static void history_add(struct turn *turn, uint32_t item, uint32_t quantity, uint32_t t_s)
 {
     struct model_subject *sub = turn->sub;
@@ -368,7 +374,7 @@ static void history_add(struct turn *turn, uint32_t item, uint32_t quantity, uin
     }
     turn->m->item_known[item] += turn->learns;
     turn->m->item_again[item] += turn->learns && b->count;
-    b->weight = b->weight * pow(0.97, sub->receipts - b->receipt) + pow(turn->lines, -0.125);
+    b->weight = model_bought_now(sub, b) + pow(turn->lines, -0.125);
     b->receipt = sub->receipts;
     b->count++;
     b->quantity += quantity;
@@ -384,6 +390,7 @@ static void purchase(struct turn *turn)
     for (uint32_t i = 0; i < turn->lines; i++) cart_take(turn->sub, turn->line[i], UINT32_MAX);
     if (turn->consent == BK_CONSENT_PERSONAL) {
         turn->sub->receipts++;
+        if (turn->t / 1000 > turn->sub->bought_s) turn->sub->bought_s = (uint32_t)(turn->t / 1000);
         for (uint32_t i = 0; i < turn->lines; i++)
             history_add(turn, turn->line[i],
                         within(turn->event->lines[turn->line_of[i]].quantity, 1),
@@ -408,7 +415,7 @@ static void refund(struct turn *turn)
 
 static void forget_past(struct model_subject *sub)
 {
-    sub->bought_count = sub->receipts = 0;
+    sub->bought_count = sub->receipts = sub->bought_s = 0;
     memset(sub->marks, 0, sizeof sub->marks);
 }
 

@@ -51,7 +51,7 @@ struct model_subject {
     } cart[MODEL_CART];
     uint32_t cart_count, cart_order;
     struct model_bought bought[MODEL_ITEMS];
-    uint32_t bought_count, receipts;
+    uint32_t bought_count, receipts, bought_s;
     uint32_t marks[MODEL_ITEMS];
     const char *orders[8]; /* newest first */
     uint32_t last_item;    /* 1 + item */
@@ -104,6 +104,8 @@ enum bk_verdict_code model_apply(struct model *model, const struct told *told);
 struct model_subject *model_subject_find(const struct model *model, int partition, const char *id);
 /** The items of a session, the one seen last first; how many. */
 uint32_t model_places(const struct model_session *session, uint32_t items[MODEL_SEEN]);
+/** What a bought item weighs as of the last receipt. */
+double model_bought_now(const struct model_subject *sub, const struct model_bought *bought);
 /** How often an item is bought again, against the usual, from the counts. */
 double model_again(const struct model *model, uint32_t item);
 /** Popularity of all acts together, from the log. */

@@ -81,7 +81,7 @@ static void prefix_of_cart(struct naive *n)
 
 static double bought_now(const struct naive *n, const struct model_bought *bought)
 {
-    return bought->weight * pow(.97, n->sub->receipts - bought->receipt);
+    return model_bought_now(n->sub, bought);
 }
 
 /* How many of the customer's items weigh more than this one. */
@@ -145,9 +145,7 @@ static double feature(const struct naive *n, enum bk_scorer scorer, uint32_t j)
         return sum;
     case BK_SCORER_BUY_AGAIN:
         for (uint32_t i = 0; n->sub && i < n->sub->bought_count; i++)
-            if (n->sub->bought[i].item == j)
-                sum = n->sub->bought[i].weight *
-                      pow(.97, n->sub->receipts - n->sub->bought[i].receipt);
+            if (n->sub->bought[i].item == j) sum = model_bought_now(n->sub, &n->sub->bought[i]);
         for (uint32_t i = 0; n->sub && i < n->sub->receipts; i++) receipts += pow(.97, i);
         return sum > 0 ? sum * model_again(n->m, j) / pow(receipts, .25) : 0;
     case BK_SCORER_POPULAR:
