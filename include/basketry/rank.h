@@ -24,7 +24,7 @@ enum { BK_LIST_MAX = 20 };
     X(BK_SCORER_NEXT, "viewed_next", "similar_to_viewed", "viewed next by other shoppers")         \
     X(BK_SCORER_VIEWED, "viewed_together", "similar_to_viewed",                                    \
       "viewed together with what you looked at")                                                   \
-    X(BK_SCORER_NEIGHBOURS,     "session_knn",       "similar_to_viewed",   "shoppers on the same way went on to it")  \
+    X(BK_SCORER_NEIGHBOURS,     "session_knn",       "similar_to_viewed",   "chosen on visits like yours")  \
     X(BK_SCORER_REPEAT, "seen_again", "similar_to_viewed", "you looked at it")                     \
     X(BK_SCORER_BOUGHT, "bought_together", "bought_together", "often bought together")             \
     X(BK_SCORER_VIEW_BUY, "viewed_then_bought", "bought_together",                                 \

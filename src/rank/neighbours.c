@@ -126,12 +126,13 @@ static void vote(const struct bk__view *view, const struct bk__neighbour *neighb
     const uint32_t *items = bk_arena_read(&shared->heap, posted->items);
     uint32_t common = view->prefix[neighbour->latest], met = 0;
     while (met < posted->count && items[met] != common) met++;
+    uint32_t evidence = bk_item_hot(shared, common)->sessions; /* sessions that saw what links us */
     uint32_t first = met > BK__NEIGHBOUR_REACH ? met - BK__NEIGHBOUR_REACH : 0;
     for (uint32_t place = first; place < posted->count && place <= met + BK__NEIGHBOUR_REACH;
          place++) {
         uint32_t far = place > met ? place - met : met - place;
         bk__contribute(view->ranker, items[place], neighbour->similarity * near[far], common,
-                       posted->count);
+                       evidence);
     }
 }
 
