@@ -2,9 +2,10 @@
  *
  *   source ─► decode ─► apply ─► (dirty) ─► publisher ─► sink
  *
- * A turn publishes before it pulls, so that back-pressure is seen first, and publishes again what the pull changed, so that a fresh event
- * does not wait for the next turn. Intake rests when too many lists wait or Redis has taken nothing for a second: what waits are bits, so
- * resting is about freshness of what is published first, not about memory.
+ * A turn publishes before it pulls, so that back-pressure is seen first, and publishes again what
+ * the pull changed, so that a fresh event does not wait for the next turn. Intake rests when too
+ * many lists wait or Redis has taken nothing for a second: what waits are bits, so resting is about
+ * freshness of what is published first, not about memory.
  */
 #include "basketry/pipeline.h"
 
@@ -202,7 +203,8 @@ static void on_record(void *arg, const struct bk_record *record)
     bk_metrics_add(&pl->metrics, BK_METRIC_RECORDS + verdict.code, 1);
 }
 
-/* ---- partitions come and go: a revoked one is kept warm, and goes on where it stopped if it comes back ---- */
+/* ---- partitions come and go: a revoked one is kept warm, and goes on where it stopped if it comes
+ * back ---- */
 
 static int64_t on_assigned(void *arg, enum bk_topic topic, int32_t partition)
 {

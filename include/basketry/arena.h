@@ -1,10 +1,10 @@
 /* arena.h -- flat memory that can be written to disk as it is.
  *
  * THE IDEA
- *   An arena is one reserved range of addresses that fills from its start. What lives in it is named
- *   by a bk_ref_t, the offset in units of 16 bytes, never by a pointer, so the range's bytes are the
- *   checkpoint and a restart maps them back. All bookkeeping (fill mark, free lists, the owner's
- *   root) stands in the range's own first bytes.
+ *   An arena is one reserved range of addresses that fills from its start. What lives in it is
+ *   named by a bk_ref_t, the offset in units of 16 bytes, never by a pointer, so the range's bytes
+ *   are the checkpoint and a restart maps them back. All bookkeeping (fill mark, free lists, the
+ *   owner's root) stands in the range's own first bytes.
  * WRITING
  *   Every change goes through bk_arena_write, which marks the touched 4 KiB pages. That is where a
  *   checkpoint will copy a page before its first change; reading is a plain load.
@@ -14,7 +14,8 @@
  *   rows grow by doubling, and what they leave is the next row's block; at the limit a larger free
  *   block is cut.
  * THREADS
- *   None: the loop thread owns every arena. No clock, no stdio; mmap at create is the one system call.
+ *   None: the loop thread owns every arena. No clock, no stdio; mmap at create is the one system
+ *   call.
  */
 #ifndef BASKETRY_ARENA_H
 #define BASKETRY_ARENA_H

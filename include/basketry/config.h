@@ -23,7 +23,8 @@ extern "C" {
  * that a minimum and a maximum cannot say (a power of two, a URL's form) stand in
  * src/config/table.c, by the key's name.                        */
 /* clang-format off */
-/*    field                        name                          type      default              min    max     reload   help */
+/*    field                        name                          type      default              min    max     reload   help
+ */
 #define BK_CONFIG_TABLE(X) \
     X(kafka_brokers,               "kafka.brokers",              STRING,   "127.0.0.1:9092",    "1",   "",     RESTART, "Bootstrap brokers, host:port separated by commas.") \
     X(kafka_group,                 "kafka.group",                STRING,   "basketry",          "1",   "",     RESTART, "Consumer group id.") \

@@ -1,7 +1,8 @@
 /* encode.h -- a ranked list as the command that writes it: RESP and JSON in one pass.
  *
- * The value is rendered first, at a fixed distance from the buffer's start; the command's head (SET, key, expiry) is then written
- * backwards in front of it. Nothing is rendered twice and nothing is copied.
+ * The value is rendered first, at a fixed distance from the buffer's start; the command's head
+ * (SET, key, expiry) is then written backwards in front of it. Nothing is rendered twice and
+ * nothing is copied.
  */
 #ifndef BASKETRY_ENCODE_H
 #define BASKETRY_ENCODE_H
@@ -39,8 +40,9 @@ struct bk_command {
     bk_str_t value;
 };
 
-/** Write the key of a subject's list, an item's list (relation) or a list for everybody into `out` (BK_KEY_BYTES_MAX); returns its length.
- *  Bytes of ids that are `%`, `{`, `}`, below 0x21 or 0x7f are written as %XX. */
+/** Write the key of a subject's list, an item's list (relation) or a list for everybody into `out`
+ *  (BK_KEY_BYTES_MAX); returns its length. Bytes of ids that are `%`, `{`, `}`, below 0x21 or 0x7f
+ *  are written as %XX. */
 size_t bk_key_subject(bk_str_t prefix, bk_str_t subject, bk_str_t context, char *out);
 size_t bk_key_item(bk_str_t prefix, bk_str_t item, bk_str_t relation, char *out);
 size_t bk_key_shared(bk_str_t prefix, bk_str_t name, char *out);

@@ -1,11 +1,13 @@
 /* event.h -- a decoded record: what a shopper did, or a fact about the shop.
  *
- * One struct for every record kind, so that the decoder has one target and `apply` one argument. Fields that
- * a kind does not have keep the defaults bk_event_reset gives them. All strings are borrowed from the record's payload
- * (or from the schema's defaults) and live until the decoder's next call.
+ * One struct for every record kind, so that the decoder has one target and `apply` one argument.
+ * Fields that a kind does not have keep the defaults bk_event_reset gives them. All strings are
+ * borrowed from the record's payload (or from the schema's defaults) and live until the decoder's
+ * next call.
  *
- * Units: times in milliseconds since 1970, money in minor units of `currency`, quantities in whole units.
- * A nullable string that is null has p == NULL and len 0; a nullable number that is null has BK_NULL_I64.
+ * Units: times in milliseconds since 1970, money in minor units of `currency`, quantities in whole
+ * units. A nullable string that is null has p == NULL and len 0; a nullable number that is null has
+ * BK_NULL_I64.
  */
 #ifndef BASKETRY_EVENT_H
 #define BASKETRY_EVENT_H
@@ -69,7 +71,8 @@ enum bk_wish_op { BK_WISH_ADD, BK_WISH_REMOVE };
 /** Which list of its record a line comes from; only SubjectMerged has two. */
 enum bk_line_role { BK_LINE_PLAIN, BK_LINE_VIEWED, BK_LINE_CART };
 
-/** One item of an event: a viewed item (one line), a cart's or a purchase's lines, a shown list's items. */
+/** One item of an event: a viewed item (one line), a cart's or a purchase's lines, a shown list's
+ *  items. */
 struct bk_line {
     bk_str_t item;
     bk_str_t category;        /* "A > B > C", nullable */
@@ -110,7 +113,8 @@ struct bk_event {
     struct bk_line *lines; /* at most BK_LINES_MAX, storage of the decoder */
 };
 
-/** Set every field to its default: empty, null or one. Keeps `lines`; the kind becomes the first. */
+/** Set every field to its default: empty, null or one. Keeps `lines`; the kind becomes the
+ *  first. */
 void bk_event_reset(struct bk_event *ev);
 
 /** Set a line to its default: no item, quantity one, the rest null. */
@@ -119,9 +123,9 @@ void bk_line_reset(struct bk_line *line);
 /** The record's Avro name of a kind; "?" for anything else. */
 const char *bk_event_kind_name(enum bk_event_kind kind);
 
-/** Write the subject into `out` (BK_SUBJECT_BYTES_MAX bytes); returns its length. It is `c:<customer>` when the
- *  customer is known, else `v:<visitor>`; Identified belongs to the visitor although it names both. The ids must be within
- *  BK_ID_BYTES_MAX, which the decoder sees to. */
+/** Write the subject into `out` (BK_SUBJECT_BYTES_MAX bytes); returns its length. It is
+ *  `c:<customer>` when the customer is known, else `v:<visitor>`; Identified belongs to the visitor
+ *  although it names both. The ids must be within BK_ID_BYTES_MAX, which the decoder sees to. */
 uint32_t bk_event_subject(const struct bk_event *ev, char *out);
 
 #ifdef __cplusplus

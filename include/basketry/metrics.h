@@ -32,7 +32,8 @@ extern "C" {
  * and shown in seconds. Rows of one name stand together: they are one family, told apart by the
  * label. `moves` says when it moves, `act` what to do about it. */
 /* clang-format off */
-/*    slot                             name                                       type        label      words   slots   moves   act */
+/*    slot                             name                                       type        label      words   slots   moves   act
+ */
 #define BK_METRIC_TABLE(X) \
     X(BK_METRIC_RECORDS,               "basketry_records_total",                  COUNTER,    "verdict", BK_VERDICT_TABLE(BK_METRIC_WORD_3), BK_VERDICT_COUNT, \
       "A record was read; its verdict says what became of it.", "Anything but ok, duplicate and no_consent is in the dead-letter topic with its reason: look there, then at its producer.") \

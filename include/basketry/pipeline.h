@@ -1,8 +1,9 @@
 /* pipeline.h -- the stages wired together, and one turn of the whole.
  *
- * The pipeline owns engine, ranker, decoder, publisher and counters; source and sink are made by the owner with the callbacks
- * given here, so that `run` joins Kafka and Redis on a libuv loop and a test joins a file and a simulated sink with a clock of its own. Nothing
- * in it knows a loop: it is turned.
+ * The pipeline owns engine, ranker, decoder, publisher and counters; source and sink are made by
+ * the owner with the callbacks given here, so that `run` joins Kafka and Redis on a libuv loop and
+ * a test joins a file and a simulated sink with a clock of its own. Nothing in it knows a loop: it
+ * is turned.
  */
 #ifndef BASKETRY_PIPELINE_H
 #define BASKETRY_PIPELINE_H
@@ -40,8 +41,9 @@ struct bk_pipeline *bk_pipeline_create(const struct bk_config *cfg, struct bk_re
 /** Source and sink must be closed. */
 void bk_pipeline_destroy(struct bk_pipeline **pipeline);
 
-/** The callbacks to make a source and a sink with. `wake` is called when a turn is worth taking; `wall` gives the time
- *  of an answer, which comes between turns (NULL: the last turn's time is taken). */
+/** The callbacks to make a source and a sink with. `wake` is called when a turn is worth taking;
+ *  `wall` gives the time of an answer, which comes between turns (NULL: the last turn's time is
+ *  taken). */
 struct bk_source_events bk_pipeline_source_events(struct bk_pipeline *pipeline,
                                                   void (*wake)(void *arg), void *arg);
 struct bk_sink_events bk_pipeline_sink_events(struct bk_pipeline *pipeline,
@@ -50,8 +52,8 @@ struct bk_sink_events bk_pipeline_sink_events(struct bk_pipeline *pipeline,
 BK_MUST_CHECK int bk_pipeline_attach(struct bk_pipeline *pipeline, struct bk_source *source,
                                      struct bk_sink *sink);
 
-/** One turn: publish what is ready, pull what there is room for, publish what that changed, bounded housekeeping. Returns whether
- *  another turn is worth taking at once. */
+/** One turn: publish what is ready, pull what there is room for, publish what that changed, bounded
+ *  housekeeping. Returns whether another turn is worth taking at once. */
 bool bk_pipeline_turn(struct bk_pipeline *pipeline, bk_mono_ms_t mono, bk_wall_ms_t wall_ms);
 /** Count the length of a turn, for the owner has the clock. */
 void bk_pipeline_note_turn(struct bk_pipeline *pipeline, int64_t took_us);

@@ -1,7 +1,9 @@
-/* publisher.h -- what waits becomes what readers see: dirty lists are ranked, rendered and handed to the sink while it has room.
+/* publisher.h -- what waits becomes what readers see: dirty lists are ranked, rendered and handed
+ * to the sink while it has room.
  *
- * The queues of state hold handles; a list is ranked and rendered when there is room for it and not before, so an outage costs bits, and
- * several events that wait for one list are one refresh. What the sink could not store comes back as the same bits.
+ * The queues of state hold handles; a list is ranked and rendered when there is room for it and not
+ * before, so an outage costs bits, and several events that wait for one list are one refresh. What
+ * the sink could not store comes back as the same bits.
  *
  *   dirty subjects ─┐
  *   dirty items    ─┼─► rank ─► encode ─► sink ─► outcome ─► stored: live | retry: dirty again
@@ -42,7 +44,8 @@ struct bk_now {
 
 struct bk_publisher;
 
-/** Engine, ranker, sink and metrics are borrowed and outlive it. `options` is copied, its strings are borrowed. NULL: no memory. */
+/** Engine, ranker, sink and metrics are borrowed and outlive it. `options` is copied, its strings
+ *  are borrowed. NULL: no memory. */
 struct bk_publisher *bk_publisher_create(struct bk_engine *engine, struct bk_ranker *ranker,
                                          struct bk_sink *sink, struct bk_metrics *metrics,
                                          const struct bk_publisher_options *options);
@@ -51,8 +54,9 @@ void bk_publisher_destroy(struct bk_publisher **publisher);
 void bk_publisher_set_options(struct bk_publisher *publisher,
                               const struct bk_publisher_options *options);
 
-/** Submit while there is room: erasures, subjects' lists, items' lists, everybody's lists; then bounded housekeeping. Returns
- *  whether more is waiting that could go now (the caller takes another turn). */
+/** Submit while there is room: erasures, subjects' lists, items' lists, everybody's lists; then
+ *  bounded housekeeping. Returns whether more is waiting that could go now (the caller takes
+ *  another turn). */
 bool bk_publisher_turn(struct bk_publisher *publisher, const struct bk_now *now);
 /** bk_sink_events.outcome and .connected. */
 void bk_publisher_outcome(struct bk_publisher *publisher, const struct bk_ticket *ticket,
@@ -63,14 +67,17 @@ void bk_publisher_erase(struct bk_publisher *publisher, bk_str_t subject, uint32
 
 /** Subjects' lists that wait (queued subjects). */
 uint32_t bk_publisher_waiting(const struct bk_publisher *publisher);
-/** The end is near: what waits is published, but the refresher adds nothing to it, so that there is an end. */
+/** The end is near: what waits is published, but the refresher adds nothing to it, so that there is
+ *  an end. */
 void bk_publisher_finish(struct bk_publisher *publisher);
-/** Nothing waits and nothing is unanswered: Redis has every list that is due, the popular one and what it lost included. */
+/** Nothing waits and nothing is unanswered: Redis has every list that is due, the popular one and
+ *  what it lost included. */
 bool bk_publisher_is_idle(const struct bk_publisher *publisher);
 /** Sweeps of the refresher that are complete. */
 uint64_t bk_publisher_sweeps(const struct bk_publisher *publisher);
 
-/** Rank and render one subject's list as it would be published now; the command lives in the publisher's scratch until the next call. */
+/** Rank and render one subject's list as it would be published now; the command lives in the
+ *  publisher's scratch until the next call. */
 struct bk_command bk_publisher_render(struct bk_publisher *publisher, const struct bk_shard *shard,
                                       uint32_t subject, enum bk_context context,
                                       const struct bk_now *now);

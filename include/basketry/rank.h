@@ -60,8 +60,8 @@ struct bk_weights {
 };
 /** The weights that evaluate found; one default for every shop. */
 void bk_weights_default(struct bk_weights *weights);
-/** Change weights by "situation.scorer=weight" entries separated by commas or blanks, as in rank.weights; "" changes nothing. 0, or
- *  BK_EINVAL with a reason that names the entry. */
+/** Change weights by "situation.scorer=weight" entries separated by commas or blanks, as in
+ *  rank.weights; "" changes nothing. 0, or BK_EINVAL with a reason that names the entry. */
 BK_MUST_CHECK int bk_weights_parse(struct bk_weights *weights, const char *text,
                                    struct bk_reason *reason);
 const char *bk_situation_name(enum bk_situation situation);
@@ -110,8 +110,9 @@ struct bk_why {
     uint32_t evidence; /* observations behind it */
 };
 
-/** Explain an item's place in a subject's list: every scorer's part into `why`, by scorer. `list` is filled as by bk_rank with
- *  BK_LIST_MAX items. Returns the hard rule that forbids the item ("in_cart", "dismissed", ...), or NULL. */
+/** Explain an item's place in a subject's list: every scorer's part into `why`, by scorer. `list`
+ *  is filled as by bk_rank with BK_LIST_MAX items. Returns the hard rule that forbids the item
+ *  ("in_cart", "dismissed", ...), or NULL. */
 const char *bk_rank_why(struct bk_ranker *ranker, const struct bk_shard *shard, uint32_t subject,
                         enum bk_context context, int64_t now_ms, uint32_t item,
                         struct bk_why why[BK_SCORER_COUNT], struct bk_list *list);

@@ -1,8 +1,9 @@
 /* sink.h -- where lists go: one contract, several implementations (Redis, a simulation).
  *
- * A sink takes finished commands (RESP bytes of one SET or DEL, made by publish/encode.c) while it has room, and answers each with
- * exactly one outcome, carried by the ticket that came with it. It keeps no list of its own: what could not be sent stays a dirty bit
- * with the owner, so an outage costs bits and not bytes.
+ * A sink takes finished commands (RESP bytes of one SET or DEL, made by publish/encode.c) while it
+ * has room, and answers each with exactly one outcome, carried by the ticket that came with it. It
+ * keeps no list of its own: what could not be sent stays a dirty bit with the owner, so an outage
+ * costs bits and not bytes.
  */
 #ifndef BASKETRY_SINK_H
 #define BASKETRY_SINK_H
@@ -48,24 +49,27 @@ enum bk_outcome {
 };
 const char *bk_outcome_label(enum bk_outcome outcome);
 bool bk_outcome_retry(enum bk_outcome outcome);
-/** The class of an error reply, read from its first word; `text` without the leading '-'. Never STORED. */
+/** The class of an error reply, read from its first word; `text` without the leading '-'. Never
+ *  STORED. */
 enum bk_outcome bk_outcome_from_error(bk_str_t text);
 
 /** What a sink tells its owner; loop thread, never from inside submit. */
 struct bk_sink_events {
     void *arg;
     void (*outcome)(void *arg, const struct bk_ticket *ticket, enum bk_outcome outcome);
-    /** Room came back, or the connection did: take a turn. Comes once per batch of answers after room() said 0, a submit was not
-     *  taken, or a submit took the last place. */
+    /** Room came back, or the connection did: take a turn. Comes once per batch of answers after
+     *  room() said 0, a submit was not taken, or a submit took the last place. */
     void (*wake)(void *arg);
-    /** A connection is ready. `fresh`: this server process is not the one we last wrote to, so what it holds is unknown: its run_id
-     *  changed or cannot be read; true for the first connection. `wake` follows. */
+    /** A connection is ready. `fresh`: this server process is not the one we last wrote to, so what
+     *  it holds is unknown: its run_id changed or cannot be read; true for the first connection.
+     *  `wake` follows. */
     void (*connected)(void *arg, bool fresh);
 };
 
 struct bk_sink_status {
-    /* "connecting"; "ready"; "backoff" and "stalled": no connection, waiting to dial again (stalled: it fell silent);
-     * "refusing": it answers with an error class: room is 0, then 1 until a write is taken; "closing"                  */
+    /* "connecting"; "ready"; "backoff" and "stalled": no connection, waiting to dial again
+     * (stalled: it fell silent); "refusing": it answers with an error class: room is 0, then 1
+     * until a write is taken; "closing" */
     char state[32];
     char detail[160]; /* why: the last error in words, or "" */
     uint32_t inflight;
@@ -77,13 +81,16 @@ struct bk_sink_status {
 
 struct bk_sink;
 struct bk_sink_ops {
-    /** How many commands may be submitted now; 0 while not connected, held back by an error class, or the window (count or bytes) is full. */
+    /** How many commands may be submitted now; 0 while not connected, held back by an error class,
+     *  or the window (count or bytes) is full. */
     size_t (*room)(struct bk_sink *sink);
-    /** Take one command; the bytes are copied. Returns 0, or BK_EAGAIN when there was no room: nothing was taken. */
+    /** Take one command; the bytes are copied. Returns 0, or BK_EAGAIN when there was no room:
+     *  nothing was taken. */
     int (*submit)(struct bk_sink *sink, const struct bk_ticket *ticket, const char *resp,
                   size_t len);
     void (*status)(struct bk_sink *sink, struct bk_sink_status *out);
-    /** Wait for what is in flight (at most deadline_ms), then close; unanswered tickets end as UNKNOWN before `closed`. */
+    /** Wait for what is in flight (at most deadline_ms), then close; unanswered tickets end as
+     *  UNKNOWN before `closed`. */
     void (*close)(struct bk_sink *sink, uint32_t deadline_ms, void (*closed)(void *arg), void *arg);
 };
 

@@ -1,8 +1,10 @@
-/* source.h -- where records come from: one contract, several implementations (Kafka, a log file, a simulation).
+/* source.h -- where records come from: one contract, several implementations (Kafka, a log file, a
+ * simulation).
  *
- * A source is pulled, never pushes: bk_source_pull hands over at most `max` records, each borrowed for the length of its
- * callback. When there is something to pull, or anything else to tell, the source calls `wake` and nothing more; the
- * pipeline then takes its turn. So back-pressure is simply not pulling.
+ * A source is pulled, never pushes: bk_source_pull hands over at most `max` records, each borrowed
+ * for the length of its callback. When there is something to pull, or anything else to tell, the
+ * source calls `wake` and nothing more; the pipeline then takes its turn. So back-pressure is
+ * simply not pulling.
  */
 #ifndef BASKETRY_SOURCE_H
 #define BASKETRY_SOURCE_H
@@ -36,14 +38,17 @@ struct bk_record {
 /** Offset arguments besides real offsets. */
 #define BK_OFFSET_BEGINNING (-2)
 
-/** What a source tells its owner. All on the loop thread; only from inside pull, but for `wake` and `closed`. */
+/** What a source tells its owner. All on the loop thread; only from inside pull, but for `wake` and
+ *  `closed`. */
 struct bk_source_events {
     void *arg;
     void (*record)(void *arg, const struct bk_record *record);
-    /** A partition is ours from now on. Return the offset to start from: BK_OFFSET_BEGINNING or the next one wanted. */
+    /** A partition is ours from now on. Return the offset to start from: BK_OFFSET_BEGINNING or the
+     *  next one wanted. */
     int64_t (*assigned)(void *arg, enum bk_topic topic, int32_t partition);
     void (*revoked)(void *arg, enum bk_topic topic, int32_t partition);
-    /** The partition's end, as it stood at start, has been delivered (an empty partition: at once). Once per assignment. */
+    /** The partition's end, as it stood at start, has been delivered (an empty partition: at once).
+     *  Once per assignment. */
     void (*reached_end)(void *arg, enum bk_topic topic, int32_t partition);
     /** There may be something to pull. May come from inside any call; must only schedule a turn. */
     void (*wake)(void *arg);
@@ -63,16 +68,17 @@ struct bk_source_status {
 
 struct bk_source;
 struct bk_source_ops {
-    /** Hand over at most `max` records by callback; returns how many. Fewer than `max` does not mean that nothing is left:
-     *  the source wakes again when there is. Never blocks. */
+    /** Hand over at most `max` records by callback; returns how many. Fewer than `max` does not
+     *  mean that nothing is left: the source wakes again when there is. Never blocks. */
     size_t (*pull)(struct bk_source *source, size_t max);
-    /** A long stall (outage): keep the session with the broker alive, deliver nothing until resumed. Idempotent. Go on
-     *  answering `wake` with pull: it delivers no record then, but lets rebalances through. For a stall of seconds just
-     *  do not pull: pausing drops what was prefetched. */
+    /** A long stall (outage): keep the session with the broker alive, deliver nothing until
+     *  resumed. Idempotent. Go on answering `wake` with pull: it delivers no record then, but lets
+     *  rebalances through. For a stall of seconds just do not pull: pausing drops what was
+     *  prefetched. */
     void (*pause)(struct bk_source *source, bool paused);
     void (*status)(struct bk_source *source, struct bk_source_status *out);
-    /** Leave the group and release everything, asynchronously; `closed` comes once, from the loop, within a deadline of 10 s.
-     *  The source's memory is gone after `closed` returns. */
+    /** Leave the group and release everything, asynchronously; `closed` comes once, from the loop,
+     *  within a deadline of 10 s. The source's memory is gone after `closed` returns. */
     void (*close)(struct bk_source *source, void (*closed)(void *arg), void *arg);
 };
 
@@ -98,9 +104,10 @@ struct bk_kafka_options {
     uint32_t queued_kbytes_max;    /* prefetch bound */
 };
 
-/** Subscribe and start. Fact topics (all but events) are assigned whole to every instance and delivered to their ends before
- *  the first record of shop.events; events partitions come from the consumer group. Returns NULL and fills `reason` when a property is
- *  refused (it names it) or the client cannot be made. */
+/** Subscribe and start. Fact topics (all but events) are assigned whole to every instance and
+ *  delivered to their ends before the first record of shop.events; events partitions come from the
+ *  consumer group. Returns NULL and fills `reason` when a property is refused (it names it) or the
+ *  client cannot be made. */
 struct bk_source *bk_source_kafka_create(struct uv_loop_s *loop,
                                          const struct bk_kafka_options *options,
                                          const struct bk_source_events *events,
@@ -108,25 +115,29 @@ struct bk_source *bk_source_kafka_create(struct uv_loop_s *loop,
 
 /* ---- a log file ---- */
 
-/** Replay a file written by bk_log_writer (format at the top of src/source/log_file.c); same contract, ends included.
- *  `loop` may be NULL: then nothing is woken and the owner pulls until every partition reached its end, or status says
- *  "failed": what precedes damage (or a missing tail) has then been delivered, and `detail` names the byte. */
+/** Replay a file written by bk_log_writer (format at the top of src/source/log_file.c); same
+ *  contract, ends included. `loop` may be NULL: then nothing is woken and the owner pulls until
+ *  every partition reached its end, or status says "failed": what precedes damage (or a missing
+ *  tail) has then been delivered, and `detail` names the byte. */
 struct bk_source *bk_source_file_create(struct uv_loop_s *loop, const char *path,
                                         const struct bk_source_events *events,
                                         struct bk_reason *reason);
 
 struct bk_log_writer;
-/** Create (or truncate) a log file with `partitions` partitions of shop.events; the fact topics have one each. */
+/** Create (or truncate) a log file with `partitions` partitions of shop.events; the fact topics
+ *  have one each. */
 struct bk_log_writer *bk_log_writer_create(const char *path, int32_t partitions,
                                            struct bk_reason *reason);
-/** Append one record; partition < 0 means by key (murmur2, as Kafka's Java client does); offset is assigned. 0 or BK_EIO. */
+/** Append one record; partition < 0 means by key (murmur2, as Kafka's Java client does); offset is
+ *  assigned. 0 or BK_EIO. */
 BK_MUST_CHECK int bk_log_writer_append(struct bk_log_writer *writer, enum bk_topic topic,
                                        int32_t partition, bk_wall_ms_t timestamp_ms, bk_str_t key,
                                        bk_str_t value);
 /** Flush, sync and close; sets *writer to NULL. 0 or BK_EIO. */
 int bk_log_writer_close(struct bk_log_writer **writer);
 
-/** Kafka's default partitioner of the Java client (murmur2 of the key, sign bit cleared, modulo). */
+/** Kafka's default partitioner of the Java client (murmur2 of the key, sign bit cleared,
+ *  modulo). */
 int32_t bk_partition_of(bk_str_t key, int32_t partitions);
 
 #ifdef __cplusplus

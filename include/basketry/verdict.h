@@ -1,7 +1,8 @@
 /* verdict.h -- what became of a record, as one table.
  *
- * Every record that reaches the decoder ends in exactly one verdict; the counters of the verdicts add up to the
- * records consumed. A verdict other than BK_VERDICT_OK names the field it is about. Data never causes an error.
+ * Every record that reaches the decoder ends in exactly one verdict; the counters of the verdicts
+ * add up to the records consumed. A verdict other than BK_VERDICT_OK names the field it is about.
+ * Data never causes an error.
  */
 #ifndef BASKETRY_VERDICT_H
 #define BASKETRY_VERDICT_H

@@ -1,4 +1,5 @@
-/* base.c -- the few functions behind base.h: comparison, the one hash, UTF-8, a bug's last words. */
+/* base.c -- the few functions behind base.h: comparison, the one hash, UTF-8, a bug's last
+ * words. */
 #include "basketry/base.h"
 
 #include <stdio.h>

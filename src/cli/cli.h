@@ -1,7 +1,9 @@
-/* cli.h -- what the subcommands share: the table's row, options, exit codes, and the two ways to ask.
+/* cli.h -- what the subcommands share: the table's row, options, exit codes, and the two ways to
+ * ask.
  *
- * One file a subcommand; each has a `struct cli_usage` that is both its option table and its --help. A subcommand returns its exit code;
- * what it has to say about an error goes through bk__cli_fail, one line on stderr.
+ * One file a subcommand; each has a `struct cli_usage` that is both its option table and its
+ * --help. A subcommand returns its exit code; what it has to say about an error goes through
+ * bk__cli_fail, one line on stderr.
  */
 #ifndef BASKETRY_CLI_H
 #define BASKETRY_CLI_H
@@ -49,7 +51,8 @@ struct bk_cli_command {
     const char *help; /* one line */
 };
 
-/** Find the subcommand and run it; `help [COMMAND]`, --help and --version are answered here. The exit code. */
+/** Find the subcommand and run it; `help [COMMAND]`, --help and --version are answered here. The
+ *  exit code. */
 int bk_cli_dispatch(const struct bk_cli_command *commands, size_t count, int argc, char **argv);
 
 /* ---- options (options.c) ---- */
@@ -79,14 +82,16 @@ struct cli_line {
 
 enum { BK_CLI_GO_ON = -1 };
 
-/** Read a subcommand's line: its own options reach `on_option` (which: index into usage->options; value: NULL for a switch), in order, before the
- *  configuration is read; it returns BK_CLI_GO_ON or an exit code after it said why. BK_CLI_GO_ON when the subcommand may go on, else the
- *  exit code to return (0 after --help). */
+/** Read a subcommand's line: its own options reach `on_option` (which: index into usage->options;
+ *  value: NULL for a switch), in order, before the configuration is read; it returns BK_CLI_GO_ON
+ *  or an exit code after it said why. BK_CLI_GO_ON when the subcommand may go on, else the exit
+ *  code to return (0 after --help). */
 int bk__cli_line_read(struct cli_line *line, const struct cli_usage *usage, int argc, char **argv,
                       int (*on_option)(void *arg, size_t which, const char *value), void *arg);
 void bk__cli_line_end(struct cli_line *line);
 
-/** Say `basketry: text` on stderr and return the exit code; with BK_EXIT_USAGE also where help is. */
+/** Say `basketry: text` on stderr and return the exit code; with BK_EXIT_USAGE also where help
+ *  is. */
 int bk__cli_fail(enum cli_exit code, const char *format, ...) BK_PRINTF(2, 3);
 /** The exit code that fits an enum bk_error. */
 enum cli_exit bk__cli_exit_of(int error);

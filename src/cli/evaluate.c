@@ -1,7 +1,8 @@
 /* evaluate.c -- `basketry evaluate`: how good are the lists, on a shop's own data?
  *
- * Standard output carries the metrics alone, in the two lines of the kit's scorer (a JSON object, then the same for people), so that
- * they can be compared with any other recommender's by diff; what the run cost goes to standard error. --json puts all of it into one object.
+ * Standard output carries the metrics alone, in the two lines of the kit's scorer (a JSON object,
+ * then the same for people), so that they can be compared with any other recommender's by diff;
+ * what the run cost goes to standard error. --json puts all of it into one object.
  */
 #include "evaluate.h"
 

@@ -20,26 +20,26 @@
 
 struct eval_engine {
     struct bk_engine engine;
-    bool
-        ready; /* engine was initialised                                                             */
+    /* engine was initialised                                                             */
+    bool ready;
     struct bk_shard *shard;
     struct bk_ranker *ranker;
-    struct bk_line
-        *lines; /* BK_LINES_MAX                                                             */
+    /* BK_LINES_MAX                                                             */
+    struct bk_line *lines;
     int64_t offset;
-    uint64_t
-        lines_cut; /* receipt lines over BK_LINES_MAX                                             */
+    /* receipt lines over BK_LINES_MAX                                             */
+    uint64_t lines_cut;
     struct eval_clock apply, rank;
 };
 
 /** What happened, in numbers of a set. */
 struct eval_event {
     enum bk_event_kind kind;
-    bk_str_t
-        customer; /* or                                                                          */
+    /* or                                                                          */
+    bk_str_t customer;
     bk_str_t visitor;
-    bk_str_t
-        session; /* order id too; may be empty                                                   */
+    /* order id too; may be empty                                                   */
+    bk_str_t session;
     const uint32_t *item;
     uint32_t count;
     int64_t op;
@@ -55,7 +55,8 @@ void bk__eval_engine_deinit(struct eval_engine *engine);
 /** Apply one event, timed. */
 void bk__eval_engine_apply(struct eval_engine *engine, const struct shop_set *set,
                            const struct eval_event *event);
-/** Rank a subject's ("c:...", "v:...") list, timed; an unknown one gets everybody's. The items as numbers of the set; returns how many. */
+/** Rank a subject's ("c:...", "v:...") list, timed; an unknown one gets everybody's. The items as
+ *  numbers of the set; returns how many. */
 uint32_t bk__eval_engine_rank(struct eval_engine *engine, const struct shop_set *set,
                               bk_str_t subject, enum bk_context context, int64_t now_ms,
                               uint32_t size, uint32_t out[BK_LIST_MAX]);
@@ -68,29 +69,30 @@ struct eval_options {
         *drop;        /* NULL: not given                                        */
     bool prequential; /* next-item: learn each test event after it was scored                   */
     bool customers;   /* basket-completion: carts are their customers'                          */
-    uint32_t
-        user_sample; /* next-basket: ask for so many users; 0: all                             */
-    enum bk_context
-        context; /* BK_CONTEXT_COUNT: the task's own                                      */
+    /* next-basket: ask for so many users; 0: all                             */
+    uint32_t user_sample;
+    /* BK_CONTEXT_COUNT: the task's own                                      */
+    enum bk_context context;
 };
 
 struct eval_run {
     const struct eval_options *options;
     struct shop_set set;
-    uint32_t
-        train_count; /* next-item: baskets of the training part                                  */
-    uint32_t known;  /* items of the training part are numbered 1 .. known                       */
+    /* next-item: baskets of the training part                                  */
+    uint32_t train_count;
+    uint32_t known; /* items of the training part are numbered 1 .. known                       */
     struct eval_engine engine;
     struct eval_metrics metrics;
-    FILE *
-        dump; /* or NULL                                                                            */
-    uint64_t
-        shown_left_out; /* completion: ranked although shown                                     */
+    /* or NULL                                                                            */
+    FILE *dump;
+    /* completion: ranked although shown                                     */
+    uint64_t shown_left_out;
 };
 
 /** Read the task's files into run->set. 0 or a code with `reason`. */
 BK_MUST_CHECK int bk__eval_load(struct eval_run *run, struct bk_reason *reason);
-/** Learn and ask as the protocol says; the engine is ready, the metrics are initialised here. 0 or BK_ENOMEM. */
+/** Learn and ask as the protocol says; the engine is ready, the metrics are initialised here. 0 or
+ *  BK_ENOMEM. */
 BK_MUST_CHECK int bk__eval_play(struct eval_run *run, struct bk_reason *reason);
 
 #endif

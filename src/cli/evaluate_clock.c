@@ -1,4 +1,5 @@
-/* evaluate_clock.c -- see evaluate_clock.h. Durations under 32 ns have a bucket each; above, 32 buckets a power of two. */
+/* evaluate_clock.c -- see evaluate_clock.h. Durations under 32 ns have a bucket each; above, 32
+ * buckets a power of two. */
 #include "evaluate_clock.h"
 
 #include <time.h>

@@ -1,7 +1,7 @@
 /* evaluate_engine.c -- an engine with one shard, fed with events built in memory.
  *
- * No event has an id and de-duplication is off, so each one counts; record time is event time. Each call of
- * bk_apply and bk_rank is timed by itself.
+ * No event has an id and de-duplication is off, so each one counts; record time is event time. Each
+ * call of bk_apply and bk_rank is timed by itself.
  */
 #include <stdlib.h>
 

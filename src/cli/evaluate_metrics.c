@@ -1,4 +1,5 @@
-/* evaluate_metrics.c -- see evaluate_metrics.h. A table says which series a task has and in which order they are told. */
+/* evaluate_metrics.c -- see evaluate_metrics.h. A table says which series a task has and in which
+ * order they are told. */
 #include "evaluate_metrics.h"
 
 #include <math.h>

@@ -1,6 +1,7 @@
 /* evaluate_metrics.h -- how good ranked lists are, by the metrics of the evaluation protocols.
  *
- * Let L_k be a list's first k items, T the target set (never empty), H the items of the user's history:
+ * Let L_k be a list's first k items, T the target set (never empty), H the items of the user's
+ * history:
  *
  *   hr@k, phr@k        1 when L_k and T share an item, else 0
  *   mrr@k              1 / rank of the (one) target, 0 when it is not in L_k
@@ -9,8 +10,9 @@
  *   repeat_recall@k    |L_k n T n H| / |T n H| over the queries where T n H is not empty; explore_recall@k the same with T \ H
  *   coverage@20        distinct training items in any list / distinct training items
  *
- * Each is the plain mean over its queries, `..._se` the sample standard deviation over sqrt(queries). MEMORY: 8 bytes a
- * query and metric. Values are kept in order and summed in order, so the digits do not depend on anything else.
+ * Each is the plain mean over its queries, `..._se` the sample standard deviation over
+ * sqrt(queries). MEMORY: 8 bytes a query and metric. Values are kept in order and summed in order,
+ * so the digits do not depend on anything else.
  */
 #ifndef BASKETRY_CLI_EVALUATE_METRICS_H
 #define BASKETRY_CLI_EVALUATE_METRICS_H
@@ -40,14 +42,14 @@ struct eval_series {
 struct eval_query {
     const uint32_t *list;
     uint32_t list_count;
-    const uint32_t
-        *target; /* distinct                                                               */
+    /* distinct                                                               */
+    const uint32_t *target;
     uint32_t target_count;
-    const uint32_t
-        *history; /* next-basket; repetitions do no harm                                   */
+    /* next-basket; repetitions do no harm                                   */
+    const uint32_t *history;
     size_t history_count;
-    bool
-        late; /* prequential-basket                                                                  */
+    /* prequential-basket                                                                  */
+    bool late;
 };
 
 enum { EVAL_SERIES_MAX = 10 };
@@ -55,17 +57,17 @@ enum { EVAL_SERIES_MAX = 10 };
 struct eval_metrics {
     enum eval_task task;
     uint32_t item_max;
-    uint32_t
-        known; /* items 1 .. known are in the training part                                      */
+    /* items 1 .. known are in the training part                                      */
+    uint32_t known;
     uint64_t queries, late;
     struct eval_series series[EVAL_SERIES_MAX];
-    uint64_t
-        *target_of; /* by item: the query it was last a target of                               */
-    uint64_t
-        *history_of; /* by item: the query it was last in the history of                         */
+    /* by item: the query it was last a target of                               */
+    uint64_t *target_of;
+    /* by item: the query it was last in the history of                         */
+    uint64_t *history_of;
     bool *covered;
-    bool
-        failed; /* memory was out: the numbers mean nothing                                          */
+    /* memory was out: the numbers mean nothing                                          */
+    bool failed;
 };
 
 /** Start counting. False when memory is out. */
@@ -77,17 +79,18 @@ void bk__eval_metrics_add(struct eval_metrics *metrics, const struct eval_query 
 /** One number of the result. */
 struct eval_figure {
     const char *name;
-    double
-        value; /* rounded to six decimals                                                          */
-    bool
-        whole; /* a count                                                                          */
+    /* rounded to six decimals                                                          */
+    double value;
+    /* a count                                                                          */
+    bool whole;
 };
 enum { EVAL_FIGURES_MAX = 16 };
 /** The results in the protocol's order; returns how many. */
 size_t bk__eval_metrics_figures(const struct eval_metrics *metrics,
                                 struct eval_figure figure[EVAL_FIGURES_MAX]);
 
-/** The figures as a JSON object without its closing brace: {"protocol": "...", "queries": N, "name": value ... */
+/** The figures as a JSON object without its closing brace: {"protocol": "...", "queries": N,
+ *  "name": value ... */
 void bk__eval_report_json(const struct eval_metrics *metrics, struct bk_buf *out);
 /** The figures as one readable line with four decimals. */
 void bk__eval_report_line(const struct eval_metrics *metrics, struct bk_buf *out);

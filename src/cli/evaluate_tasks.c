@@ -3,11 +3,14 @@
  *   next-item           views of the training sessions; then each prefix of each test session asks for `home`, session live
  *   next-basket         all receipts but each customer's last; then each customer asks for `home`, at rest
  *   basket-completion   the first four fifths of the receipts; then each later one puts its first half into a cart and asks for `cart`
- *   prequential-basket  receipt after receipt: a known customer asks for `home` just before, then it is learned
+ *   prequential-basket  receipt after receipt: a known customer asks for `home` just before, then
+ *   it is learned
  *
- * Static questions are asked of a frozen engine: a query's own events reach its own session or cart and nothing shared.
+ * Static questions are asked of a frozen engine: a query's own events reach its own session or cart
+ * and nothing shared.
  * CLOCK      sessions files have none: an event takes a second, and a minute passes between sessions, so that a hundred thousand of them
- *            are a season, as they are in the shops that publish such files. Otherwise the receipts' own time.
+ *            are a season, as they are in the shops that publish such files. Otherwise the
+ *            receipts' own time.
  * SHOPPERS   a session is a visitor of its own; a receipt's user a customer; a receipt of nobody a visitor of its own.
  */
 #include <inttypes.h>
@@ -88,7 +91,8 @@ static bool contains(const uint32_t *item, uint32_t count, uint32_t wanted)
     return false;
 }
 
-/* The protocol forbids shown items; the engine leaves out what is in the cart, but a cart has its limit. */
+/* The protocol forbids shown items; the engine leaves out what is in the cart, but a cart has its
+ * limit. */
 static uint32_t leave_out_shown(struct eval_run *run, const struct question *question,
                                 uint32_t *list, uint32_t count)
 {
@@ -265,8 +269,8 @@ static int compare_timed(const void *a, const void *b)
     return x->index < y->index ? -1 : x->index > y->index;
 }
 
-/* All histories, merged by time. Returns the last time, or -1 when memory is out. Items met here first are known; the numbers of
- * items are the file's, so `known` means nothing for baskets. */
+/* All histories, merged by time. Returns the last time, or -1 when memory is out. Items met here
+ * first are known; the numbers of items are the file's, so `known` means nothing for baskets. */
 static int64_t learn_histories(struct eval_run *run, const struct by_user *by)
 {
     struct timed *order = malloc((run->set.count + 1) * sizeof *order);
@@ -365,7 +369,8 @@ struct owner {
     bk_str_t customer, visitor;
 };
 
-/* The cart of the shown items the engine has met; what it never met teaches it nothing, and must not while frozen. */
+/* The cart of the shown items the engine has met; what it never met teaches it nothing, and must
+ * not while frozen. */
 static void change_cart(struct eval_run *run, const struct owner *owner, enum bk_cart_op op,
                         const uint32_t *item, uint32_t count, int64_t time_ms)
 {

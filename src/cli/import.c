@@ -1,11 +1,11 @@
 /* import.c -- `basketry import`: a shop's own files become events in Kafka or in a log file.
  *
  *   1. read   every file's rows; bad ones are named (the first ten) and counted
- *   2. group  purchase rows into receipts, everything into time order
- *   3. write  products first, so that lists show names from the first event on; then the events
+ *   2. group  purchase rows into receipts, everything into time order 3. write  products first, so
+ *   that lists show names from the first event on; then the events
  *
- * Importing the same files again gives the same event ids, and the engine counts each once as far back as it remembers
- * ids (state.dedup_events a partition).
+ * Importing the same files again gives the same event ids, and the engine counts each once as far
+ * back as it remembers ids (state.dedup_events a partition).
  */
 #include "import.h"
 
@@ -158,7 +158,8 @@ static void end_line(struct import *import)
     import->line_open = false;
 }
 
-/* A line that renews itself on a terminal, one every ten seconds elsewhere. `done` of `total` say when it ends. */
+/* A line that renews itself on a terminal, one every ten seconds elsewhere. `done` of `total` say
+ * when it ends. */
 static void show_progress(struct import *import, const char *verb, uint64_t things,
                           const char *what, uint64_t done, uint64_t total)
 {

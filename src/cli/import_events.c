@@ -1,16 +1,16 @@
 /* import_events.c -- rows become events in time order.
  *
  * THE IDEA
- *   Every row belongs to one event: the purchase rows of a session to its receipt, any other row
- *   to itself. A row's place in the output is (time of its event, first row of its event, itself),
- *   so one sort puts receipts together and everything in order.
+ *   Every row belongs to one event: the purchase rows of a session to its receipt, any other row to
+ *   itself. A row's place in the output is (time of its event, first row of its event, itself), so
+ *   one sort puts receipts together and everything in order.
  * WHAT AN EVENT IS CALLED
  *   event_id is a hash of the form's name, user, session, action, row number in the file, item and
  *   time, written as a UUID of version 8 (RFC 9562: vendor-specific): importing a file twice gives
  *   the same ids, and the engine counts them once.
  * A RECEIPT OF MORE THAN 2,000 LINES
- *   is split into parts of 2,000: order ids `<session>`, `<session>/2`, `<session>/3`, ... all at the
- *   receipt's time.
+ *   is split into parts of 2,000: order ids `<session>`, `<session>/2`, `<session>/3`, ... all at
+ *   the receipt's time.
  */
 #include "import.h"
 

@@ -1,4 +1,5 @@
-/* inspect.c -- `basketry inspect` and `basketry status`: look into a running instance through its control socket. */
+/* inspect.c -- `basketry inspect` and `basketry status`: look into a running instance through its
+ * control socket. */
 #include "ask.h"
 #include "render.h"
 

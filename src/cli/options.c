@@ -1,7 +1,7 @@
 /* options.c -- one way to read a command line, for every subcommand.
  *
- * The usage table is turned into getopt_long's, so an option that is not in the help does not exist. -X assignments are kept until the
- * file and the environment are read, for they stand last.
+ * The usage table is turned into getopt_long's, so an option that is not in the help does not
+ * exist. -X assignments are kept until the file and the environment are read, for they stand last.
  */
 #include "cli.h"
 

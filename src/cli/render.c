@@ -1,7 +1,8 @@
 /* render.c -- answers as text for a terminal.
  *
- * Names and ids come from outside: everything passes bk__cli_put_text, so no answer can move the cursor or colour the screen. The outline of a
- * JSON value knows nothing of what it shows: handlers may add fields without a change here.
+ * Names and ids come from outside: everything passes bk__cli_put_text, so no answer can move the
+ * cursor or colour the screen. The outline of a JSON value knows nothing of what it shows: handlers
+ * may add fields without a change here.
  */
 #include "render.h"
 

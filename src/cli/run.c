@@ -1,11 +1,14 @@
-/* run.c -- `basketry run`: the pipeline on a libuv loop, between a real source, a real sink and the control socket.
+/* run.c -- `basketry run`: the pipeline on a libuv loop, between a real source, a real sink and the
+ * control socket.
  *
- * One loop, one thread of ours. Anything that may have work to do asks for a turn; a turn runs from an idle handle while there is more to
- * do, and at least every TICK_MS, so that timers, sweeps and sessions go on when nothing happens.
+ * One loop, one thread of ours. Anything that may have work to do asks for a turn; a turn runs from
+ * an idle handle while there is more to do, and at least every TICK_MS, so that timers, sweeps and
+ * sessions go on when nothing happens.
  *
- * SHUTDOWN is a state: SIGTERM (or the end, with --until-end) closes the intake, lets what is in hand be published within DRAIN_MS, closes
- * source, sink and socket, and ends the loop when the last of them has closed. A drain that met its deadline exits with 75: the lists are in
- * the log, but readers do not have them. A second signal leaves at once.
+ * SHUTDOWN is a state: SIGTERM (or the end, with --until-end) closes the intake, lets what is in
+ * hand be published within DRAIN_MS, closes source, sink and socket, and ends the loop when the
+ * last of them has closed. A drain that met its deadline exits with 75: the lists are in the log,
+ * but readers do not have them. A second signal leaves at once.
  */
 #include "basketry/control.h"
 #include "basketry/log.h"

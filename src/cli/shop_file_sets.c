@@ -1,8 +1,9 @@
 /* shop_file_sets.c -- see shop_file_sets.h.
  *
- * Rows of one basket may stand anywhere in a file, so they are kept as (basket, item) until the end, then counted
- * into place; an item's first row decides its place. MEMORY: 8 bytes a row while reading, then 4 an item and 40 a basket, ids once.
- * CLOCKS: recorded times are kept; a file without any (all are 0) gives each receipt one second; a basket number is a day.
+ * Rows of one basket may stand anywhere in a file, so they are kept as (basket, item) until the
+ * end, then counted into place; an item's first row decides its place. MEMORY: 8 bytes a row while
+ * reading, then 4 an item and 40 a basket, ids once. CLOCKS: recorded times are kept; a file
+ * without any (all are 0) gives each receipt one second; a basket number is a day.
  */
 #include "shop_file_sets.h"
 
@@ -194,7 +195,8 @@ static int read_receipt_rows(struct shop_set *set, struct draft *draft, const ch
     return code;
 }
 
-/* Names are numbered as sessions come, so among equal times the smaller name has the earlier first row. */
+/* Names are numbered as sessions come, so among equal times the smaller name has the earlier first
+ * row. */
 static int compare_receipts(const void *a, const void *b)
 {
     const struct shop_basket *x = a, *y = b;

@@ -1,7 +1,8 @@
 /* top.c -- `basketry top`: a shopper's list as the storefront reads it.
  *
- * It reads what the storefront reads, the same key with the same GET, and follows the same ladder when the key is not there: own list, the
- * item's list, popular. Only the names come from the running instance, and only if it answers.
+ * It reads what the storefront reads, the same key with the same GET, and follows the same ladder
+ * when the key is not there: own list, the item's list, popular. Only the names come from the
+ * running instance, and only if it answers.
  */
 #include "ask.h"
 #include "render.h"

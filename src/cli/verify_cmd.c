@@ -1,8 +1,10 @@
 /* verify_cmd.c -- `basketry verify`: does Redis hold what the state says?
  *
- * The running instance computes its lists again, page by page; each page's keys are read from Redis in one round trip and compared field by
- * field. What a second look may change without being wrong is left out: times, token, as_of, and of the lists of no shopper the scores. A
- * difference is real only after a sweep (lists.refresh) of resting input: each event moves what everybody's next list is made of.
+ * The running instance computes its lists again, page by page; each page's keys are read from Redis
+ * in one round trip and compared field by field. What a second look may change without being wrong
+ * is left out: times, token, as_of, and of the lists of no shopper the scores. A difference is real
+ * only after a sweep (lists.refresh) of resting input: each event moves what everybody's next list
+ * is made of.
  */
 #include "ask.h"
 #include "render.h"
@@ -51,7 +53,8 @@ static bool may_differ(const char *field)
     return false;
 }
 
-/* Lists of no shopper are written only when their items or the order changed: their numbers may be older. */
+/* Lists of no shopper are written only when their items or the order changed: their numbers may be
+ * older. */
 static void forget_numbers(json_t *list)
 {
     size_t at;

@@ -64,7 +64,8 @@ int bk__plan_init(struct bk__plan *plan, const struct bk__schema *writer,
                   struct bk_reason *reason);
 void bk__plan_deinit(struct bk__plan *plan);
 
-/** Run over a payload without its framing. `event` is reset first; its `lines` hold BK_LINES_MAX. */
+/** Run over a payload without its framing. `event` is reset first; its `lines` hold
+ *  BK_LINES_MAX. */
 struct bk_verdict bk__plan_run(const struct bk__plan *plan, const uint8_t *bytes, size_t len,
                                struct bk_event *event);
 

@@ -35,7 +35,8 @@ struct bk__rule {
 /** The row of a field, or NULL. */
 const struct bk__rule *bk__rule_find(const char *record, const char *field);
 
-/** The table's rows in order, NULL after the last: for a test that every row is about a field that exists. */
+/** The table's rows in order, NULL after the last: for a test that every row is about a field that
+ *  exists. */
 const struct bk__rule *bk__rule_at(size_t at);
 
 /** Every array's elements that are records: their fields have the rules. */

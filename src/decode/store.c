@@ -149,7 +149,8 @@ static int about(struct bk_reason *reason, int code, const char *file)
     return bk_reason_set(reason, code, "%s: %.200s", file, inner.text);
 }
 
-/* `<Kind>.avsc` is our schema of that kind; any other name is an older one, kept for its writers. */
+/* `<Kind>.avsc` is our schema of that kind; any other name is an older one, kept for its
+ * writers. */
 static int current_kind_of(const char *file)
 {
     for (int kind = 0; kind < BK_EVENT_KIND_COUNT; kind++) {

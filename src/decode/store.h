@@ -21,8 +21,8 @@ struct bk__entry {
 };
 
 struct bk__store {
-    struct bk__schema
-        readers[BK_EVENT_KIND_COUNT]; /* ours, by kind; plans borrow default texts from them */
+    /* ours, by kind; plans borrow default texts from them */
+    struct bk__schema readers[BK_EVENT_KIND_COUNT];
     uint32_t count;
     uint16_t by_id[BK__SLOTS]; /* open addressing, entry + 1; 0: empty */
     uint16_t by_guid[BK__SLOTS];

@@ -2,7 +2,8 @@
  *
  * LAYOUT   | ... head, written backwards | value, written forwards from HEAD_BYTES_MAX | \r\n$2\r\nEX ... |
  * SIZE     an id takes at most 6 bytes a byte (\u00XX); 20 items of two 128-byte ids are 31 kB at worst: the bound is asserted, not hoped for.
- * NUMBERS  a score is written with six decimals by integer arithmetic: no locale, no printf, the same digits everywhere.
+ * NUMBERS  a score is written with six decimals by integer arithmetic: no locale, no printf, the
+ * same digits everywhere.
  */
 #include "basketry/encode.h"
 
@@ -171,7 +172,8 @@ static char *put_item(char *at, const struct bk_shared *shared, const struct bk_
     return at;
 }
 
-/* What led to this list, without anything having to be stored: context, variant, configuration, as_of. */
+/* What led to this list, without anything having to be stored: context, variant, configuration,
+ * as_of. */
 static char *put_token(char *at, const struct bk_list_frame *frame)
 {
     *at++ = '"';

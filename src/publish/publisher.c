@@ -2,9 +2,11 @@
  *
  * ORDER       erasures first (a right), then shoppers' lists, then items', then everybody's; housekeeping last.
  * TICKETS     what = kind << 8 | context or relation; owner = partition; handle, stamp name the subject, so that an answer for a subject
- *             that is gone finds nobody. note = timestamp of the oldest record the list was the first to know: its age is measured at the answer.
+ *             that is gone finds nobody. note = timestamp of the oldest record the list was the
+ *             first to know: its age is measured at the answer.
  * REFRESHER   walks the subjects and the items at the pace that completes a round in 4/5 of lists.refresh; after Redis came back empty it
- *             runs as fast as the window allows. An item's list is written only when its items or their order changed.
+ *             runs as fast as the window allows. An item's list is written only when its items or
+ *             their order changed.
  */
 #include "basketry/publisher.h"
 
@@ -343,7 +345,8 @@ static void publish_erasures(struct bk_publisher *pub)
     }
 }
 
-/* An UNLINK that was tried again may have hit the list of a shopper who came back meanwhile: that one is written again. */
+/* An UNLINK that was tried again may have hit the list of a shopper who came back meanwhile: that
+ * one is written again. */
 static void rewrite_if_back(struct bk_publisher *pub, const struct erasure *erasure,
                             uint32_t context)
 {
@@ -389,7 +392,8 @@ static void sweep_begin(struct bk_publisher *pub, const struct bk_now *now)
     if (sweep->email) sweep->email_due_ms = now->mono.ms + pub->options.email_ms;
 }
 
-/* Queue the lists of one subject that readers may still ask for; the others have expired in Redis. */
+/* Queue the lists of one subject that readers may still ask for; the others have expired in
+ * Redis. */
 static void refresh(struct bk_publisher *pub, struct bk_shard *shard, uint32_t subject,
                     const struct bk_now *now)
 {
@@ -431,7 +435,8 @@ static void sweep_lost_items(struct bk_publisher *pub)
     }
 }
 
-/* An item's list also moves with its partners' counts, at events that are not the item's own: each is looked at once a round. */
+/* An item's list also moves with its partners' counts, at events that are not the item's own: each
+ * is looked at once a round. */
 static void sweep_items(struct bk_publisher *pub, double rounds, const struct bk_now *now)
 {
     struct sweep *sweep = &pub->sweep;

@@ -1,36 +1,44 @@
 /* features.c -- what speaks for an item: the scorers.
  *
- * Most scorers are rows of one walk: from each item of the prefix (the session, the cart, the product looked at) over its partners of one kind of
- * pair, faded by how long ago the item was seen. They differ in a line of the table below. The others read the session, the
- * history and the popular. Adding a scorer is adding a row.
+ * Most scorers are rows of one walk: from each item of the prefix (the session, the cart, the
+ * product looked at) over its partners of one kind of pair, faded by how long ago the item was
+ * seen. They differ in a line of the table below. The others read the session, the history and the
+ * popular. Adding a scorer is adding a row.
  *
  *   session rules   score(j) = sum_i w_i 0.5^back(i) n(i -> j)                                    Ludewig, Jannach 2018 (SR), decayed
  *   item cosine     score(j) = sum_i w_i f^back(i) c_ij / sqrt((n_i + r)(n_j + r)),  r = 20       Sarwar et al. 2001, with shrinkage
  *   repeat          score(j) = (taken_sp + 5 usual_p) / (asked_sp + 5), p the place of j among the session's items by last sight, s the
- *                   step before: how often this shop's sessions went back to that place after such a step
- *   bought together score(j) = sum_i w_i 0.85^back(i) c_ij / ((n_i + r)^(5/8) (n_j + r)^(3/8)),  c: receipts of n lines count 1 / sqrt(n)
+ *                   step before: how often this shop's sessions went back to that place after such
+ *                   a step
+ *   bought together score(j) = sum_i w_i 0.85^back(i) c_ij / ((n_i + r)^(5/8) (n_j + r)^(3/8)),  c:
+ *   receipts of n lines count 1 / sqrt(n)
  *   buy again       score(j) = again(j) / n^(1/4) sum over the customer's receipts r with j of |r|^(-1/8) 0.97^(receipts since) 0.5^(years since)
- *                   again(j) = sqrt(rebuys of j / rebuys of everything), shrunk; n = sum over all of them of 0.97^(receipts since)
+ *                   again(j) = sqrt(rebuys of j / rebuys of everything), shrunk; n = sum over all
+ *                   of them of 0.97^(receipts since)
  *   popular         score(j) = the share of everybody's recent acts that were about j, halved every 7 epochs, with 50 receipts of nothing
  *
  * AT REST     buy again + k popular is a count smoothed by what everybody buys, as a Dirichlet prior smooths it: the prior weighs k n^(1/4)
- * receipts, so short histories lean on it more. Both are shares of receipts, so that one k serves shops of large and of small baskets.
+ * receipts, so short histories lean on it more. Both are shares of receipts, so that one k serves
+ * shops of large and of small baskets.
  */
 #include "internal.h"
 
-/* 1 / sqrt of a count, or its 5/8th and 3/8th power: together a cosine that leans a little towards what is bought much. */
+/* 1 / sqrt of a count, or its 5/8th and 3/8th power: together a cosine that leans a little towards
+ * what is bought much. */
 enum root { ROOT_NONE, ROOT_RECEIPTS, ROOT_SESSIONS, ROOT_RECEIPTS_5_8, ROOT_RECEIPTS_3_8 };
 
 /* Ways that the usual ones count for. */
 #define USUAL_WAYS 5.0f
 
-/* In a row of more partners than this, pairs that hardly happened are chance: half of the work for nothing. */
+/* In a row of more partners than this, pairs that hardly happened are chance: half of the work for
+ * nothing. */
 enum { LONG_ROW = 100 };
 
 /* A list that came out short looks further: over the rows of its own first items. */
 #define REACH_WEIGHT 1e-5f
 
-/* As if the shop had had this much going on about nothing it sells: the popularity of a shop that has just opened says little. */
+/* As if the shop had had this much going on about nothing it sells: the popularity of a shop that
+ * has just opened says little. */
 #define UNKNOWN_ACTS (50.0f * BK_POINTS_RECEIPT)
 
 /* What fills a list up stands behind everything that has a reason of its own. */
@@ -87,7 +95,8 @@ static void walk_row(const struct bk__view *view, const struct walk *walk, uint3
                        head->count > LONG_ROW ? walk->least : 1, distinct_min);
 }
 
-/* The partner's root is the same in every term of its sum: it is multiplied in once, here. A sum that was touched stays above 0. */
+/* The partner's root is the same in every term of its sum: it is multiplied in once, here. A sum
+ * that was touched stays above 0. */
 static void divide_by_theirs(const struct bk__view *view, enum root theirs)
 {
     struct bk_ranker *ranker = view->ranker;
@@ -119,8 +128,8 @@ static void gather_pairs(const struct bk__view *view, enum bk_scorer scorer)
     walk_prefix(view, &walks[scorer], 1);
 }
 
-/* The chance that the next sight goes back to a place, from what this shop's sessions did after such a step, and from what sessions do
- * anywhere while little is known. */
+/* The chance that the next sight goes back to a place, from what this shop's sessions did after
+ * such a step, and from what sessions do anywhere while little is known. */
 static float chance_of_way(const struct bk_shared_totals *totals, uint32_t step, uint32_t place)
 {
     static const float usual[BK_WAY_PLACES] = {0.15f, 0.12f, 0.05f,  0.03f,
@@ -163,7 +172,8 @@ static void gather_buy_again(const struct bk__view *view, enum bk_scorer scorer)
     }
 }
 
-/* The share of everybody's acts: for everybody's favourites, and for every candidate found before. */
+/* The share of everybody's acts: for everybody's favourites, and for every candidate found
+ * before. */
 static void gather_popular(const struct bk__view *view, enum bk_scorer scorer)
 {
     (void)scorer;
@@ -210,7 +220,8 @@ void bk__score(const struct bk__view *view)
     if (view->situation == BK_SITUATION_HOME_LIVE) bk__follow_trend(view);
 }
 
-/* Over the viewed-together rows of the first items, each as strong as it scored. What the shopper saw leads there in two steps. */
+/* Over the viewed-together rows of the first items, each as strong as it scored. What the shopper
+ * saw leads there in two steps. */
 void bk__score_reach(const struct bk__view *view, const struct bk_list *list)
 {
     const struct bk_shared *shared = &view->ranker->engine->shared;

@@ -1,9 +1,10 @@
 /* gather.c -- candidates and the feature that is being summed.
  *
  * THE IDEA
- *   Contributions are integers (24 fraction bits), so that a sum does not depend on the order in which a hash table is walked. After each
- *   feature the sums are folded into the scores; the largest part of a score names the reason, and within it the largest single contribution
- *   names `because`.
+ *   Contributions are integers (24 fraction bits), so that a sum does not depend on the order in
+ *   which a hash table is walked. After each feature the sums are folded into the scores; the
+ *   largest part of a score names the reason, and within it the largest single contribution names
+ *   `because`.
  * LAYOUT      place[item] -> candidate, stamped, so that nothing is ever cleared; candidate[] dense in order of first contribution.
  * COST        one 8-byte look-up by item and one cache line of the candidate a contribution; a row's empty slots cost no branch.
  */
@@ -67,7 +68,8 @@ void bk__contribute(struct bk_ranker *ranker, uint32_t item, float value, uint32
                evidence);
 }
 
-/* The numbers of the slots that count, without a branch a slot: empty ones come by chance, and a branch would guess wrong. */
+/* The numbers of the slots that count, without a branch a slot: empty ones come by chance, and a
+ * branch would guess wrong. */
 static uint32_t used_slots(const struct bk_pair *row, uint32_t slots, uint32_t least,
                            uint32_t distinct_min, uint8_t used[BLOCK])
 {

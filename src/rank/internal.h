@@ -1,4 +1,5 @@
-/* internal.h -- what the files of src/rank share: the question being answered, and its candidates. */
+/* internal.h -- what the files of src/rank share: the question being answered, and its
+ * candidates. */
 #ifndef BASKETRY_RANK_INTERNAL_H
 #define BASKETRY_RANK_INTERNAL_H
 
@@ -77,23 +78,27 @@ struct bk__candidate *bk__candidate_of(struct bk_ranker *ranker, uint32_t item);
 /* One contribution (>= 0) to the feature being gathered, from `because`, seen `evidence` times. */
 void bk__contribute(struct bk_ranker *ranker, uint32_t item, float value, uint32_t because,
                     uint32_t evidence);
-/* Contributions scale * total of every pair of a row (slots of a bk_map, empty ones among them), from `because`; pairs counted less
- * than `least` (>= 1), or of fewer distinct shoppers, are left out. */
+/* Contributions scale * total of every pair of a row (slots of a bk_map, empty ones among them),
+ * from `because`; pairs counted less than `least` (>= 1), or of fewer distinct shoppers, are left
+ * out. */
 void bk__contribute_row(struct bk_ranker *ranker, const struct bk_pair *row, uint32_t slots,
                         float scale, uint32_t because, uint32_t least, uint32_t distinct_min);
-/* Add the gathered feature to the scores and make the accumulators ready for the next. `share`: each candidate counts with its
- * share of the feature's total, so that a long row does not drown the others. */
+/* Add the gathered feature to the scores and make the accumulators ready for the next. `share`:
+ * each candidate counts with its share of the feature's total, so that a long row does not drown
+ * the others. */
 void bk__gather_fold(struct bk_ranker *ranker, enum bk_scorer scorer, float weight, bool share);
 
 /* ---- neighbours.c: session kNN ---- */
 
-/* The newest postings of an item that are walked, the most similar sessions that vote, and how far from the common item they do. */
+/* The newest postings of an item that are walked, the most similar sessions that vote, and how far
+ * from the common item they do. */
 enum { BK__POSTINGS_ASKED = 40, BK__NEIGHBOURS_ASKED = 60, BK__NEIGHBOUR_REACH = 12 };
 void bk__gather_neighbours(const struct bk__view *view, enum bk_scorer scorer);
 
 /* ---- trend.c: who is rising ---- */
 
-/* Move the scores among the candidates that the session has not seen: up for those seen more often of late. */
+/* Move the scores among the candidates that the session has not seen: up for those seen more often
+ * of late. */
 void bk__follow_trend(const struct bk__view *view);
 
 /* ---- features.c: the scorers ---- */
@@ -106,7 +111,8 @@ enum { BK__REACH_FROM = 10 };
 void bk__score_reach(const struct bk__view *view, const struct bk_list *list);
 /* Add the popular behind whatever was scored, for lists that came out short. */
 void bk__score_fill(const struct bk__view *view);
-/* The rows of one pair kind alone, from the view's prefix, raw; pairs of fewer distinct shoppers are left out. */
+/* The rows of one pair kind alone, from the view's prefix, raw; pairs of fewer distinct shoppers
+ * are left out. */
 void bk__score_kind(const struct bk__view *view, enum bk_pair_kind kind, uint32_t distinct_min);
 /* Popularity alone. */
 void bk__score_popular(const struct bk__view *view);

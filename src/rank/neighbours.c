@@ -1,15 +1,18 @@
 /* neighbours.c -- session kNN over the postings: what did shoppers on the same way go on to?
  *
  * THE IDEA
- *   Each item's postings name the most recent sessions that saw it. Walking the newest of those of the session's last items gives the
- *   neighbours and their similarity at once; the most similar then vote for their items, nearer places first. There is nothing to
- *   rebuild: a posting was added by the event itself.
+ *   Each item's postings name the most recent sessions that saw it. Walking the newest of those of
+ *   the session's last items gives the neighbours and their similarity at once; the most similar
+ *   then vote for their items, nearer places first. There is nothing to rebuild: a posting was
+ *   added by the event itself.
  *
- *   sim(s, n)  = sum over common items i of w_i e^(-back(i)/3) / sqrt(m_i + 5) / sqrt(|n|),  m_i the postings of i that are walked
+ *   sim(s, n)  = sum over common items i of w_i e^(-back(i)/3) / sqrt(m_i + 5) / sqrt(|n|),  m_i
+ *   the postings of i that are walked
  *   score(j)   = sum over the k most similar n with j of sim(s, n) e^(-|q(j) - q(i*)|/4)
  *
- *   q is an item's place in n, i* the latest item of s that n has. After VSTAN (Ludewig, Mauro, Latifi, Jannach 2021), but an item that
- *   everybody sees says less about a shopper (1 / sqrt(m_i + 5)), and recency comes by walking the newest few.
+ *   q is an item's place in n, i* the latest item of s that n has. After VSTAN (Ludewig, Mauro,
+ *   Latifi, Jannach 2021), but an item that everybody sees says less about a shopper (1 / sqrt(m_i
+ *   + 5)), and recency comes by walking the newest few.
  * COST        one 8-byte look-up a posting (at most 40 an item, and five items), one record and a short row a neighbour that votes.
  */
 #include "internal.h"

@@ -7,8 +7,8 @@
  */
 #include "internal.h"
 
-/* As many as the rows, the history, the session and the popular can name, so that none is ever left out: which one that would be
- * depended on handles. */
+/* As many as the rows, the history, the session and the popular can name, so that none is ever left
+ * out: which one that would be depended on handles. */
 static uint64_t candidates_max(const struct bk_state_params *params)
 {
     uint64_t rows = ((uint64_t)BK__PREFIX_MAX * BK_PAIR_KIND_COUNT + BK__REACH_FROM) *

@@ -1,13 +1,16 @@
-/* trend.c -- who is rising: of two items that go as well with the session, the one seen more often of late is the better guess.
+/* trend.c -- who is rising: of two items that go as well with the session, the one seen more often
+ * of late is the better guess.
  *
  * THE IDEA
- *   Pairs and sessions are counted for ever, demand moves on. An item's trend is its popularity (points halved every 7 epochs, 16 epochs)
- *   against its points ever, both as the popular list has them:
+ *   Pairs and sessions are counted for ever, demand moves on. An item's trend is its popularity
+ *   (points halved every 7 epochs, 16 epochs) against its points ever, both as the popular list has
+ *   them:
  *
  *   trend(j) = sqrt((popularity_j / rho + 20) / (points_j + 20)),   rho = sum of popularity / sum of points over the candidates
  *
- *   rho makes the mean candidate's trend 1, however old the shop is; 20 points stand for what is not known of a rare item. What the
- *   session itself has seen keeps its score: the shopper's own interest is known.
+ *   rho makes the mean candidate's trend 1, however old the shop is; 20 points stand for what is
+ *   not known of a rare item. What the session itself has seen keeps its score: the shopper's own
+ *   interest is known.
  * COST        two passes over the candidates, 32 bytes of each item.
  */
 #include "internal.h"

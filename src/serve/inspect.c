@@ -1,6 +1,7 @@
 /* inspect.c -- one item or one shopper, everything that is kept about them, as JSON.
  *
- * Rows are sorted by count and id before they are shown: the order of a hash table's slots means nothing.
+ * Rows are sorted by count and id before they are shown: the order of a hash table's slots means
+ * nothing.
  */
 #include "basketry/questions.h"
 

@@ -1,7 +1,8 @@
 /* questions.c -- the table of questions, and the answers about the instance as a whole.
  *
- * Answers are JSON, built outside the hot path. `verify` pages: its cursor is "<partition>.<subject>", then "item.<number>", then "popular", so
- * that no answer keeps the loop for long.
+ * Answers are JSON, built outside the hot path. `verify` pages: its cursor is
+ * "<partition>.<subject>", then "item.<number>", then "popular", so that no answer keeps the loop
+ * for long.
  */
 #include "basketry/questions.h"
 
@@ -167,7 +168,8 @@ static void put_subject_keys(const struct bk_instance *instance, const struct bk
     }
 }
 
-/* A page of subjects from (partition, subject) on; both are moved behind it. False: there are no more. */
+/* A page of subjects from (partition, subject) on; both are moved behind it. False: there are no
+ * more. */
 static bool put_subjects(const struct bk_instance *instance, int32_t *partition, uint32_t *subject,
                          struct bk_buf *out)
 {

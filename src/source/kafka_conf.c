@@ -28,28 +28,33 @@ static const struct property defaults[] = {
     /* Requests are small and answers are waited for: a held-back packet is only age. */
     {"socket.nagle.disable",           "true"},
     {"socket.keepalive.enable",        "true"},
-    /* A fetch is answered as soon as one byte is there (fetch.min.bytes=1), so waiting costs no age for the
-     * partitions that are in the request. A partition that was not (its queue was full) joins the next one: this
-     * bounds how long it waits, at the price of 20 requests a second and broker while the shop sleeps. */
+    /* A fetch is answered as soon as one byte is there (fetch.min.bytes=1), so waiting costs no age
+     * for the partitions that are in the request. A partition that was not (its queue was full)
+     * joins the next one: this bounds how long it waits, at the price of 20 requests a second and
+     * broker while the shop sleeps. */
     {"fetch.wait.max.ms",              "50"},
     {"fetch.error.backoff.ms",         "100"},
-    /* Prefetch counts decompressed batches only once they are in: small fetches keep the overshoot small. A full
-     * queue does not stall the reader (kafka_consumer.c, nudge), so it need not be long: 20,000 records of 120 bytes
-     * read 1.2 M/s with 18 MB resident, 100,000 no faster with 41 MB. */
+    /* Prefetch counts decompressed batches only once they are in: small fetches keep the overshoot
+     * small. A full queue does not stall the reader (kafka_consumer.c, nudge), so it need not be
+     * long: 20,000 records of 120 bytes read 1.2 M/s with 18 MB resident, 100,000 no faster with 41
+     * MB. */
     {"fetch.message.max.bytes",        "262144"},
     {"queued.min.messages",            "20000"},
     /* Back after a broker's restart within a second or so, not within ten. */
     {"reconnect.backoff.max.ms",       "1000"},
-    /* Whoever is killed without a word (kill -9, a power cut) leaves a ghost in the group, and the one started in its
-     * place gets no partition until the ghost's session is over: 45 s of stale lists by librdkafka's default. The
-     * heartbeats come from its own thread, so a busy loop does not miss one. */
+    /* Whoever is killed without a word (kill -9, a power cut) leaves a ghost in the group, and the
+     * one started in its place gets no partition until the ghost's session is over: 45 s of stale
+     * lists by librdkafka's default. The heartbeats come from its own thread, so a busy loop does
+     * not miss one. */
     {"session.timeout.ms",             "10000"},
     {"heartbeat.interval.ms",          "2000"},
-    /* Eager, and known good in every supported version; cooperative-sticky is safe from librdkafka 2.6.1 on. */
+    /* Eager, and known good in every supported version; cooperative-sticky is safe from librdkafka
+     * 2.6.1 on. */
     {"partition.assignment.strategy",  "range"},
 };
 
-/* Worth setting where the library is new enough to know it (2.2): how soon a full queue is looked at again. */
+/* Worth setting where the library is new enough to know it (2.2): how soon a full queue is looked
+ * at again. */
 static const struct property defaults_if_known[] = {
     {"fetch.queue.backoff.ms",         "10"},
 };

@@ -1,22 +1,21 @@
 /* kafka_consumer.c -- one librdkafka consumer: its queue of events and the partitions it was given.
  *
  * THE IDEA
- *   All that a client has to say -- records, ends, errors, rebalances, its log -- comes in order
- *   on one queue, and one function takes it off, a bounded number at a time. Where reading starts
- *   is never the group's affair: every assignment is answered with the owner's own offsets, which
- *   is also how a partition starts again from elsewhere. There is no seek.
+ *   All that a client has to say -- records, ends, errors, rebalances, its log -- comes in order on
+ *   one queue, and one function takes it off, a bounded number at a time. Where reading starts is
+ *   never the group's affair: every assignment is answered with the owner's own offsets, which is
+ *   also how a partition starts again from elsewhere. There is no seek.
  * INVARIANTS
  *   I1 a record is delivered only if its partition is assigned and its offset is not below
  *   `position`: what the client offers again (a resume may rewind before 2.4.0) is counted, not
- *   delivered.
- *   I2 no event outlives its handling, but for those in `held`: one that is kept makes
- *   rd_kafka_destroy wait for ever.
- *   I3 reached_end is called once per assignment, when `position`
+ *   delivered. I2 no event outlives its handling, but for those in `held`: one that is kept makes
+ *   rd_kafka_destroy wait for ever. I3 reached_end is called once per assignment, when `position`
  *   reached the end that the partition had when it was assigned, or the client said that there is
  *   nothing more (which an empty partition and a tail of transaction markers need).
  * COST
  *   One event per record: 2.0.2's batch call can lose or misattribute records around pauses and
- *   rebalances (its "known issues"), and events are fast enough (tests/unit/source/test_kafka_flow.c).
+ *   rebalances (its "known issues"), and events are fast enough
+ *   (tests/unit/source/test_kafka_flow.c).
  */
 #include "kafka_internal.h"
 
@@ -539,10 +538,10 @@ void bk__kafka_consumer_learn_ends(struct kafka_consumer *c, const struct kafka_
     }
 }
 
-/** A client whose queue is full (queued.*) stops fetching, and before `fetch.queue.backoff.ms` came with
- *  2.2 its broker threads then looked at the queue again only once a second: a reader who takes 2 us a
- *  record got 83,000 a second instead of 400,000. Any request to a broker makes its thread look. So, each
- *  time half of what waited is read, one is sent. */
+/** A client whose queue is full (queued.*) stops fetching, and before `fetch.queue.backoff.ms` came
+ *  with 2.2 its broker threads then looked at the queue again only once a second: a reader who
+ *  takes 2 us a record got 83,000 a second instead of 400,000. Any request to a broker makes its
+ *  thread look. So, each time half of what waited is read, one is sent. */
 struct kafka_question *bk__kafka_consumer_ask_nudge(struct kafka_consumer *c)
 {
     if (!c->rk || c->nudging || !c->parts_count) return NULL;

@@ -134,7 +134,8 @@ void bk__kafka_consumer_commit(struct kafka_consumer *c);
 /** The partitions whose end is not known and not being asked for; NULL when there are none. */
 struct kafka_question *bk__kafka_consumer_ask_ends(struct kafka_consumer *c);
 void bk__kafka_consumer_learn_ends(struct kafka_consumer *c, const struct kafka_question *answer);
-/** A question that makes the client fetch again, when it is due; else NULL (kafka_consumer.c says why).
+/** A question that makes the client fetch again, when it is due; else NULL (kafka_consumer.c says
+ *  why).
  */
 struct kafka_question *bk__kafka_consumer_ask_nudge(struct kafka_consumer *c);
 /** Has every assigned partition reached its end? */

@@ -2,15 +2,17 @@
  *
  * THE IDEA
  *      file --read--> in (stored bytes) --decode--> out (text) --split--> one line at a time
- *   What a line needs is that it lies in `out` in one piece. So `out` is as large as the longest line
- *   allowed and one decoding step more; when no line end is in sight, what is there moves to the front and more
- *   is decoded behind it. A line that still has no end at the limit is over-long: it is let go as it comes.
- *   The three decoders share one step: "put some text into this room, tell how much".
+ *   What a line needs is that it lies in `out` in one piece. So `out` is as large as the longest
+ *   line allowed and one decoding step more; when no line end is in sight, what is there moves to
+ *   the front and more is decoded behind it. A line that still has no end at the limit is
+ *   over-long: it is let go as it comes. The three decoders share one step: "put some text into
+ *   this room, tell how much".
  * INVARIANTS
- *   I1 out[from..to) is text not handed out yet; out[from..seen) holds no line end.
- *   I2 a compressed stream that ends inside a member is damage, however much text came out of it.
+ *   I1 out[from..to) is text not handed out yet; out[from..seen) holds no line end. I2 a compressed
+ *   stream that ends inside a member is damage, however much text came out of it.
  * COST
- *   line_bytes_max + 192 KiB, and the decoder's own window (zstd: at most 128 MiB, a hostile file's).
+ *   line_bytes_max + 192 KiB, and the decoder's own window (zstd: at most 128 MiB, a hostile
+ *   file's).
  */
 #include "basketry/lines.h"
 
@@ -114,7 +116,8 @@ static int decode_zstd(struct bk_lines *lines, char *room, size_t cap, size_t *g
     return BK_OK;
 }
 
-/** The decoder may hold text back for lack of room, so it is asked once more after the last stored byte. */
+/** The decoder may hold text back for lack of room, so it is asked once more after the last stored
+ *  byte. */
 static int decode(struct bk_lines *lines, char *room, size_t cap, size_t *got)
 {
     int err;

@@ -1,9 +1,10 @@
-/* log_file.c -- a log in a file: written by imports and tests, replayed through the source contract.
+/* log_file.c -- a log in a file: written by imports and tests, replayed through the source
+ * contract.
  *
  * THE IDEA
- *   A Kafka log without Kafka: records in the order in which they were appended, each with its topic,
- *   partition and offset. The file is mapped, and records are handed over where they lie. Facts come before
- *   events, as from Kafka: if the file holds any, it is walked twice.
+ *   A Kafka log without Kafka: records in the order in which they were appended, each with its
+ *   topic, partition and offset. The file is mapped, and records are handed over where they lie.
+ *   Facts come before events, as from Kafka: if the file holds any, it is walked twice.
  *
  * FORMAT 1, little-endian; everything starts at a multiple of 8 bytes
  *   header, 64 bytes
@@ -26,14 +27,16 @@
  *     24   8  offset
  *     32   8  timestamp, ms
  *     40      key, value, then zeroes to a multiple of 8
- *   The check is the hash the rest of the program stores too (a damaged record passes once in 4 billion).
+ *   The check is the hash the rest of the program stores too (a damaged record passes once in 4
+ *   billion).
  * INVARIANTS
- *   I1 the offsets of a partition count from 0 without gaps, in file order.
- *   I2 what precedes damage is delivered; then the source fails, names the byte, and tells no end that it
- *      cannot know. Also a file that ends between two records, but earlier than its
- *      header says, and one whose writer did not close it, are damaged.
+ *   I1 the offsets of a partition count from 0 without gaps, in file order. I2 what precedes damage
+ *   is delivered; then the source fails, names the byte, and tells no end that it
+ *      cannot know. Also a file that ends between two records, but earlier than its header says,
+ *      and one whose writer did not close it, are damaged.
  * COST
- *   Reading: one hash of the record's bytes. Starting offsets inside the file are reached by walking.
+ *   Reading: one hash of the record's bytes. Starting offsets inside the file are reached by
+ *   walking.
  */
 #include "basketry/log.h"
 #include "basketry/source.h"

@@ -2,8 +2,8 @@
  *
  *   place ─► known? ─► consent ─► time ─► subject ─► what happened (one step per kind) ─► dirty lists
  *
- * Everything read here is in the record or in state, so the same log gives the same state. What each
- * kind refreshes is the table below.
+ * Everything read here is in the record or in state, so the same log gives the same state. What
+ * each kind refreshes is the table below.
  */
 #include "internal.h"
 
@@ -176,8 +176,8 @@ static void rate(struct bk__turn *turn)
     bk__mark_set(turn, item, set, both & ~set);
 }
 
-/* What a visitor did before log-in becomes the customer's: the cart is added, the views join the session. They taught shared
- * under the visitor's own key already. */
+/* What a visitor did before log-in becomes the customer's: the cart is added, the views join the
+ * session. They taught shared under the visitor's own key already. */
 static void merge(struct bk__turn *turn)
 {
     turn->learns = false;

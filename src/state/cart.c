@@ -1,7 +1,8 @@
 /* cart.c -- what lies in a shopper's cart, exactly: add, remove, clear, set; a purchase takes out.
  *
  * A cart is a map item -> {quantity, order of addition}. Removing more than is there empties the
- * line; setting replaces the whole cart. Over cart.lines_max further lines are counted and left out.
+ * line; setting replaces the whole cart. Over cart.lines_max further lines are counted and left
+ * out.
  */
 #include "internal.h"
 

@@ -1,7 +1,7 @@
 /* digest.c -- two states are the same when their digests are: by ids, never by handles.
  *
- * Each fact becomes a mixed 64-bit number and a digest is their sum, so neither the order of subjects
- * nor that of a hash table's slots shows.
+ * Each fact becomes a mixed 64-bit number and a digest is their sum, so neither the order of
+ * subjects nor that of a hash table's slots shows.
  */
 #include "internal.h"
 

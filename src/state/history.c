@@ -2,7 +2,8 @@
  *
  * THE IDEA
  *   Each item of the history keeps a count that halves about every 23 receipts of this customer
- * (0.97 a receipt; a line of a large receipt counts a little less), as an integer with 16 fraction bits as of the receipt that bought it last:
+ * (0.97 a receipt; a line of a large receipt counts a little less), as an integer with 16 fraction
+ * bits as of the receipt that bought it last:
  * reading it is one multiplication, and no receipt touches the others. BOUNDS   history.items_max
  * items; the one whose decayed count is least now makes room (ties: the smaller hash of its id).
  */

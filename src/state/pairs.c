@@ -5,8 +5,8 @@
  *   newest, the one before), weighted when read, so that they add up the same in any order.
  * BOUNDS
  *   A row holds at most pair_partners_max partners; when one more comes, the weakest quarter makes
- *   room (by strength, then newest epoch, then hash of the id) and the row is marked lossy: its counts
- *   never exceed the truth from then on.
+ *   room (by strength, then newest epoch, then hash of the id) and the row is marked lossy: its
+ *   counts never exceed the truth from then on.
  * COST
  *   An addition is one probe; a full row pays one selection over its entries per quarter of them.
  */

@@ -2,8 +2,8 @@
  *
  * THE IDEA
  *   Each item keeps the m most recent sessions that saw it. A session is a row of item handles that
- *   grows while the session lives; postings name it by its table number and count as references, and
- *   the last one to go frees it.
+ *   grows while the session lives; postings name it by its table number and count as references,
+ *   and the last one to go frees it.
  * ORDER
  *   "Most recent" is a total order on event facts: the time at which the item entered the session,
  *   then the session's key. So the index does not depend on the order in which partitions are read.

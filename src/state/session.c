@@ -1,17 +1,17 @@
 /* session.c -- what a shopper looks at now, and what that teaches about the items.
  *
  * THE IDEA
- *   A session is its distinct items in order of last sight, each with its strongest behaviour,
- *   and how it went on its way. Each sight adds to shared: a directed rule from each of the last
- *   three items (weights 3, 2, 1), and, when the item is new to the session, a viewed-together pair
- *   with each of the 16 seen last, a session to the item's count and a posting.
+ *   A session is its distinct items in order of last sight, each with its strongest behaviour, and
+ *   how it went on its way. Each sight adds to shared: a directed rule from each of the last three
+ *   items (weights 3, 2, 1), and, when the item is new to the session, a viewed-together pair with
+ *   each of the 16 seen last, a session to the item's count and a posting.
  * ENDS
- *   By session.gap without an event of the subject's own time, or by another session id; evaluated at
- *   the subject's next event: there is no timer. A late event counts where it falls but never reopens
- *   or ends a session.
+ *   By session.gap without an event of the subject's own time, or by another session id; evaluated
+ *   at the subject's next event: there is no timer. A late event counts where it falls but never
+ *   reopens or ends a session.
  * BOUNDS
- *   64 distinct items (the one seen longest ago makes room); over session.events_max events or sights
- *   the session adds nothing shared.
+ *   64 distinct items (the one seen longest ago makes room); over session.events_max events or
+ *   sights the session adds nothing shared.
  */
 #include "internal.h"
 

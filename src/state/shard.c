@@ -2,9 +2,10 @@
  *
  * BUDGET
  *   A shard gets its share of the subjects' half of state.bytes_max: a part for de-duplication, a
- *   quarter of the rest for records, the rest for what hangs on them. When it is used up the subject
- *   that was not touched since the hand last came by is forgotten (second chance over the table's
- *   numbers: a function of this shard's log alone), counted, and its zeroed blocks serve the next.
+ *   quarter of the rest for records, the rest for what hangs on them. When it is used up the
+ *   subject that was not touched since the hand last came by is forgotten (second chance over the
+ *   table's numbers: a function of this shard's log alone), counted, and its zeroed blocks serve
+ *   the next.
  */
 #include "internal.h"
 
@@ -86,8 +87,8 @@ void bk__subject_forget(struct bk_shard *shard, uint32_t subject)
     bk__shard_totals(shard)->subjects--;
 }
 
-/* Forget the coldest subject but `keep`; false when there is none. Whether its lists wait is not asked:
- * that depends on the readers' side, and state is a function of the log. */
+/* Forget the coldest subject but `keep`; false when there is none. Whether its lists wait is not
+ * asked: that depends on the readers' side, and state is a function of the log. */
 static bool evict(struct bk_shard *shard, uint32_t keep)
 {
     uint32_t top = bk_table_top(&shard->subjects);

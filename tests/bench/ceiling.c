@@ -1,11 +1,14 @@
-/* ceiling.c -- what the transport alone could do: the pipeline's own source and sink with nothing between them.
+/* ceiling.c -- what the transport alone could do: the pipeline's own source and sink with nothing
+ * between them.
  *
  *   bench_ceiling BROKERS TOPIC GROUP REDIS_URL LISTS_PER_EVENT COMMAND_BYTES
  *
- * Reads the topic to the end it had at start, decodes nothing, and for each event writes LISTS_PER_EVENT (a fraction: the
- * rest is carried over) constant commands `SET key value EX 86400` of COMMAND_BYTES each: both are what the pipeline was
- * measured to write. The keys are as many and as long as the pipeline's. Loop and turn are those of `basketry run`: publish first, pull at most
- * as much as the pipeline pulls, rest while Redis has no room. Writes one line of JSON: seconds from the first record to the last answer.
+ * Reads the topic to the end it had at start, decodes nothing, and for each event writes
+ * LISTS_PER_EVENT (a fraction: the rest is carried over) constant commands `SET key value EX 86400`
+ * of COMMAND_BYTES each: both are what the pipeline was measured to write. The keys are as many and
+ * as long as the pipeline's. Loop and turn are those of `basketry run`: publish first, pull at most
+ * as much as the pipeline pulls, rest while Redis has no room. Writes one line of JSON: seconds
+ * from the first record to the last answer.
  */
 #include "basketry/log.h"
 #include "basketry/sink.h"
@@ -47,7 +50,8 @@ static double waited_s(void)
     return (double)waited_ns / 1e9;
 }
 
-/* ---- the turn --------------------------------------------------------------------------------- */
+/* ---- the turn
+ * --------------------------------------------------------------------------------- */
 
 static void put_digits(char *at, uint32_t n)
 {
@@ -121,7 +125,8 @@ static void on_wake(void *arg)
     if (!c->closing) uv_idle_start(&c->idle, on_idle);
 }
 
-/* ---- what source and sink tell ------------------------------------------------------------------ */
+/* ---- what source and sink tell
+ * ------------------------------------------------------------------ */
 
 static void on_record(void *arg, const struct bk_record *record)
 {
@@ -169,7 +174,8 @@ static void on_connected(void *arg, bool fresh)
     on_wake(arg);
 }
 
-/* ---- start and end -------------------------------------------------------------------------------- */
+/* ---- start and end
+ * -------------------------------------------------------------------------------- */
 
 /* A command of the wanted length: the value takes what the rest leaves. */
 static void make_command(struct ceiling *c, size_t len)

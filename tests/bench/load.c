@@ -2,9 +2,10 @@
  *
  *   bench_load BROKERS TOPIC COUNT [RATE]
  *
- * Without RATE, COUNT events as fast as they go. With it, RATE events a second, in slices of a millisecond: a slice
- * that is late is made up for, so the mean rate holds. Writes one line of JSON when every event is acknowledged. The producer
- * is the one `import` uses (idempotent, murmur2), but waits 1 ms for a batch at a rate: its own delay is not to be measured.
+ * Without RATE, COUNT events as fast as they go. With it, RATE events a second, in slices of a
+ * millisecond: a slice that is late is made up for, so the mean rate holds. Writes one line of JSON
+ * when every event is acknowledged. The producer is the one `import` uses (idempotent, murmur2),
+ * but waits 1 ms for a batch at a rate: its own delay is not to be measured.
  */
 #include "shop.h"
 

@@ -2,12 +2,14 @@
  *
  *   BK_MALLOC_COUNTS=FILE LD_PRELOAD=.../libbench_malloc_count.so basketry run ...
  *
- * Every call of malloc, calloc, realloc and their kin is counted under the object that made it: the program itself
- * (our code is linked into it), librdkafka, hiredis, libuv, the rest (libc on behalf of others). The counters live in FILE, mapped
- * shared, so whoever measures reads them at two moments and subtracts; the program needs to know nothing. LAYOUT of FILE:
- * one u64 each in the order of `enum owner`.
+ * Every call of malloc, calloc, realloc and their kin is counted under the object that made it: the
+ * program itself (our code is linked into it), librdkafka, hiredis, libuv, the rest (libc on behalf
+ * of others). The counters live in FILE, mapped shared, so whoever measures reads them at two
+ * moments and subtracts; the program needs to know nothing. LAYOUT of FILE: one u64 each in the
+ * order of `enum owner`.
  *
- * glibc's __libc_malloc and friends do the work, so there is nothing to look up and no early call to fear.
+ * glibc's __libc_malloc and friends do the work, so there is nothing to look up and no early call
+ * to fear.
  */
 #define _GNU_SOURCE
 #include <errno.h>

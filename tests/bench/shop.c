@@ -1,7 +1,7 @@
 /* shop.c -- the stream of shop.h: live sessions in an array, one of them acts at a time.
  *
- * Chance is splitmix64 over a counter. Zipf by a table of cumulated weights and a binary search: exact, and the
- * same everywhere because the weights are integers.
+ * Chance is splitmix64 over a counter. Zipf by a table of cumulated weights and a binary search:
+ * exact, and the same everywhere because the weights are integers.
  */
 #include "shop.h"
 
@@ -120,7 +120,8 @@ void shop_destroy(struct shop **shop)
     *shop = NULL;
 }
 
-/* ---- what is in an event ---------------------------------------------------------------------- */
+/* ---- what is in an event
+ * ---------------------------------------------------------------------- */
 
 static bk_str_t text(char *out, const char *format, uint32_t n)
 {

@@ -1,14 +1,16 @@
-/* stages.c -- nanoseconds by stage, in memory: the stream of shop.h through decode, apply, rank and encode.
+/* stages.c -- nanoseconds by stage, in memory: the stream of shop.h through decode, apply, rank and
+ * encode.
  *
  *   bench_stages [EVENTS] [REPEATS]
  *
  * CLOCK    the thread's own CPU time: a neighbour who wants the processor is not in the figures. Measured on a machine with load 4: repeats
  *          within 2 % of each other, where the wall's clock gave a factor of 1.6.
  * METHOD   EVENTS records are encoded once. A repeat starts from an empty engine and applies them all; the second half, when
- *          tables are warm, is measured one event at a time, less what reading the clock costs. Decode is stateless: each kind's
- *          records are decoded in one go. Figures are medians over REPEATS of a repeat's mean, with the lowest and highest; the
- *          quantiles of the whole way (apply, and rank and encode of every list that the event made due, none coalesced) are of all
- *          repeats together. Writes JSON.
+ *          tables are warm, is measured one event at a time, less what reading the clock costs.
+ *          Decode is stateless: each kind's records are decoded in one go. Figures are medians over
+ *          REPEATS of a repeat's mean, with the lowest and highest; the quantiles of the whole way
+ *          (apply, and rank and encode of every list that the event made due, none coalesced) are
+ *          of all repeats together. Writes JSON.
  * DUE      lists an event makes due, on average: what the pipeline would write if lists never waited for each other.
  */
 #include "shop.h"
@@ -68,7 +70,8 @@ static void sum_add(struct sum *sum, double ns)
     sum->count++;
 }
 
-/* ---- the stream ------------------------------------------------------------------------------- */
+/* ---- the stream
+ * ------------------------------------------------------------------------------- */
 
 static const char *keep(const void *bytes, size_t len)
 {
@@ -103,7 +106,8 @@ static struct record *make_stream(uint32_t count)
     return stream;
 }
 
-/* ---- stages ------------------------------------------------------------------------------------ */
+/* ---- stages
+ * ------------------------------------------------------------------------------------ */
 
 static void measure_decode(struct bk_decoder *decoder, const struct record *stream, uint32_t count,
                            struct repeat *repeat)
@@ -148,7 +152,8 @@ static struct bk_command render(struct bench *bench, const struct bk_shard *shar
                           bench->buffer);
 }
 
-/* Every list that the event made due, as the publisher would write them if nothing waited. Returns the time of all. */
+/* Every list that the event made due, as the publisher would write them if nothing waited. Returns
+ * the time of all. */
 static double measure_lists(struct bench *bench, struct bk_shard *shard, struct repeat *repeat)
 {
     uint32_t contexts, subject;
@@ -239,7 +244,8 @@ static uint32_t run_repeat(const struct record *stream, uint32_t count, struct r
     return ways;
 }
 
-/* ---- the report ---------------------------------------------------------------------------------- */
+/* ---- the report
+ * ---------------------------------------------------------------------------------- */
 
 static int by_value(const void *a, const void *b)
 {

@@ -1,9 +1,10 @@
 /* fuzz_decode.c -- hostile payloads under our schemas and some of a stranger's.
  *
  * THE IDEA
- *   The first byte picks the writer's schema, the rest is the payload. Whatever the decoder accepts avro-c has to accept as well, to the
- *   last byte, and to see the same event in it (oracle.h). What the decoder refuses never reaches avro-c, as in
- *   production: it would trust a length of 2^31 and leak what it read.
+ *   The first byte picks the writer's schema, the rest is the payload. Whatever the decoder accepts
+ *   avro-c has to accept as well, to the last byte, and to see the same event in it (oracle.h).
+ *   What the decoder refuses never reaches avro-c, as in production: it would trust a length of
+ *   2^31 and leak what it read.
  */
 #include "unit/decode/oracle.h"
 #include "unit/decode/samples.h"
@@ -96,7 +97,8 @@ static void set_up(void)
     }
 }
 
-/* The decoder accepted all but the key: what does avro-c say, and with the right key, what do we? */
+/* The decoder accepted all but the key: what does avro-c say, and with the right key, what do
+ * we? */
 static void compare(uint32_t which, struct bk_record *record, const uint8_t *payload, size_t len)
 {
     static struct oracle oracle;

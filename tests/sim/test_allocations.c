@@ -1,7 +1,9 @@
-/* test_allocations.c -- in the steady state an event costs no call of malloc of ours, and an outage costs no memory.
+/* test_allocations.c -- in the steady state an event costs no call of malloc of ours, and an outage
+ * costs no memory.
  *
- * This program's malloc counts and hands on to glibc's; source and sink of these worlds allocate nothing themselves. Sanitizers bring
- * a malloc of their own, so under them nothing is counted and the tests are skipped.
+ * This program's malloc counts and hands on to glibc's; source and sink of these worlds allocate
+ * nothing themselves. Sanitizers bring a malloc of their own, so under them nothing is counted and
+ * the tests are skipped.
  */
 #include "support/sim_world.h"
 

@@ -1,6 +1,7 @@
 /* test_golden.c -- a tiny shop, and to the byte what its readers get: tests/golden/<context>.json.
  *
- * When a list is meant to change: BK_GOLDEN=write <this program>, then read the difference before committing it.
+ * When a list is meant to change: BK_GOLDEN=write <this program>, then read the difference before
+ * committing it.
  */
 #include "support/sim_world.h"
 

@@ -1,5 +1,5 @@
-/* test_interleavings.c -- one log of four partitions, read in twenty orders, in any batches, into any sink: the same state
- * and the same lists.
+/* test_interleavings.c -- one log of four partitions, read in twenty orders, in any batches, into
+ * any sink: the same state and the same lists.
  */
 #include "support/sim_world.h"
 
@@ -16,7 +16,8 @@ struct outcome {
     uint64_t shard[4], shared, lists;
 };
 
-/* Only what may differ between two instances differs: luck, batches, windows. What shapes a list does not. */
+/* Only what may differ between two instances differs: luck, batches, windows. What shapes a list
+ * does not. */
 static struct sim_plan plan_of(uint64_t seed)
 {
     struct sim_plan plan = sim_plan_random(seed);

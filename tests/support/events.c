@@ -5,7 +5,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-/* ---- words ------------------------------------------------------------------------------------ */
+/* ---- words
+ * ------------------------------------------------------------------------------------ */
 
 enum { POOL_SLOTS = 1 << 18 };
 static char *pool[POOL_SLOTS];
@@ -30,7 +31,8 @@ const char *told_name(const char *prefix, uint32_t n)
     return told_word(name, (size_t)len);
 }
 
-/* ---- builders --------------------------------------------------------------------------------- */
+/* ---- builders
+ * --------------------------------------------------------------------------------- */
 
 static uint32_t events_told;
 
@@ -149,7 +151,8 @@ uint32_t told_item(const struct bk_engine *engine, const char *item)
     return bk_item_find(&engine->shared, bk_str_c(item));
 }
 
-/* ---- chance ----------------------------------------------------------------------------------- */
+/* ---- chance
+ * ----------------------------------------------------------------------------------- */
 
 struct chance chance_seed(const char *what, uint64_t otherwise)
 {
@@ -175,7 +178,8 @@ bool chance_one_in(struct chance *chance, uint32_t n)
     return n && chance_below(chance, n) == 0;
 }
 
-/* ---- random shoppers -------------------------------------------------------------------------- */
+/* ---- random shoppers
+ * -------------------------------------------------------------------------- */
 
 struct told_shape told_shape(void)
 {

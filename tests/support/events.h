@@ -1,9 +1,10 @@
-/* events.h -- shoppers in a few words: events for tests, told one at a time or at random from a seed.
+/* events.h -- shoppers in a few words: events for tests, told one at a time or at random from a
+ * seed.
  *
- * A `struct told` is one event with its place in the log and storage of its own. Names are words of a pool that
- * lives as long as the program, so a test writes tell_purchase("ada", "o1", "milk*2 bread", t) and keeps nothing alive.
- * Everything told has personal consent, an event id of its own and its record written the moment it happened, until
- * the test says otherwise in the fields.
+ * A `struct told` is one event with its place in the log and storage of its own. Names are words of
+ * a pool that lives as long as the program, so a test writes tell_purchase("ada", "o1", "milk*2
+ * bread", t) and keeps nothing alive. Everything told has personal consent, an event id of its own
+ * and its record written the moment it happened, until the test says otherwise in the fields.
  */
 #ifndef BASKETRY_TESTS_EVENTS_H
 #define BASKETRY_TESTS_EVENTS_H
@@ -24,7 +25,8 @@ struct told {
 const char *told_word(const char *p, size_t len);
 /** The word "<prefix><n>". */
 const char *told_name(const char *prefix, uint32_t n);
-/** Empty the pool and count events from 0 again, as in a fresh program; nothing told may be alive. */
+/** Empty the pool and count events from 0 again, as in a fresh program; nothing told may be
+ *  alive. */
 void told_forget(void);
 
 /** An event without lines. `customer` NULL: a visitor called "web". */
@@ -42,7 +44,8 @@ struct bk_applied told_now(struct bk_engine *engine, struct told told);
 /** Apply it where it says it stands. */
 struct bk_applied told_apply(struct bk_engine *engine, const struct told *told);
 
-/** An engine for tests: few items, little memory, small bounds lifted; one shard unless said otherwise. */
+/** An engine for tests: few items, little memory, small bounds lifted; one shard unless said
+ *  otherwise. */
 struct bk_state_params told_params(void);
 void told_engine(struct bk_engine *engine, const struct bk_state_params *params);
 /** The subject handle of a customer, 0 when unknown. */
@@ -78,7 +81,8 @@ struct told_shape {
 };
 /** A shape with a bit of everything. */
 struct told_shape told_shape(void);
-/** `count` random events, from the pool of names c<n>, i<n>, o<n>, s<n>. Free with told_stream_free. */
+/** `count` random events, from the pool of names c<n>, i<n>, o<n>, s<n>. Free with
+ *  told_stream_free. */
 struct told *told_stream(struct chance *chance, const struct told_shape *shape, uint32_t count);
 void told_stream_free(struct told *stream, uint32_t count);
 

@@ -1,8 +1,10 @@
-/* kafka_shop.h -- a mock cluster with a producer (the shop) and a source whose owner does what the pipeline does (the reader).
+/* kafka_shop.h -- a mock cluster with a producer (the shop) and a source whose owner does what the
+ * pipeline does (the reader).
  *
- * The value of every record is its topic, partition and offset, so that a mix-up shows; the reader checks on every record that the partition is
- * assigned and the offset is the next one. A fresh group takes the mock 3 s to form: tests of order and ends therefore read facts,
- * which need no group, and only those about the group pay for one.
+ * The value of every record is its topic, partition and offset, so that a mix-up shows; the reader
+ * checks on every record that the partition is assigned and the offset is the next one. A fresh
+ * group takes the mock 3 s to form: tests of order and ends therefore read facts, which need no
+ * group, and only those about the group pay for one.
  */
 #ifndef BASKETRY_TESTS_KAFKA_SHOP_H
 #define BASKETRY_TESTS_KAFKA_SHOP_H

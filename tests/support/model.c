@@ -46,7 +46,8 @@ void model_destroy(struct model **model)
     *model = NULL;
 }
 
-/* ---- names ------------------------------------------------------------------------------------ */
+/* ---- names
+ * ------------------------------------------------------------------------------------ */
 
 static const char *word(bk_str_t str)
 {
@@ -104,7 +105,8 @@ static void subject_erase(struct model *m, struct model_subject *sub)
     subject_free(sub);
 }
 
-/* ---- what is counted -------------------------------------------------------------------------- */
+/* ---- what is counted
+ * -------------------------------------------------------------------------- */
 
 struct turn {
     struct model *m;
@@ -163,7 +165,8 @@ static void post(struct turn *turn, uint32_t item)
          (struct model_posting){item, session->posted - 1, (uint32_t)(turn->t / 1000)});
 }
 
-/* ---- session ---------------------------------------------------------------------------------- */
+/* ---- session
+ * ---------------------------------------------------------------------------------- */
 
 static void session_end(struct model_session *session)
 {
@@ -189,7 +192,8 @@ static void session_roll(struct turn *turn)
     if (++session->raw_events > turn->m->params.session_events_max) turn->learns = false;
 }
 
-/* The item's place among the seen; a new one takes that of the item seen longest ago when all are taken. */
+/* The item's place among the seen; a new one takes that of the item seen longest ago when all are
+ * taken. */
 static struct model_seen *seen_of(struct model_session *session, uint32_t item)
 {
     struct model_seen *oldest = &session->seen[0];
@@ -266,7 +270,8 @@ static void see(struct turn *turn, uint32_t item, uint32_t weight)
     seen->last = session->sights;
 }
 
-/* ---- one step per kind ------------------------------------------------------------------------ */
+/* ---- one step per kind
+ * ------------------------------------------------------------------------ */
 
 static void cart_add(struct turn *turn, uint32_t item, uint32_t quantity)
 {
@@ -482,7 +487,8 @@ static void step(struct turn *turn)
     }
 }
 
-/* ---- before and after ------------------------------------------------------------------------- */
+/* ---- before and after
+ * ------------------------------------------------------------------------- */
 
 static bool seen_before(struct model *m, const struct told *told)
 {

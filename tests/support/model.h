@@ -1,8 +1,9 @@
-/* model.h -- the state as it would be written if only clarity mattered: plain arrays, logs of what was counted,
- * and sums taken when somebody asks.
+/* model.h -- the state as it would be written if only clarity mattered: plain arrays, logs of what
+ * was counted, and sums taken when somebody asks.
  *
- * Shares no code with src/state but the hash (which breaks ties there). Rows and histories without bounds: tests that
- * compare lift those. model_check compares every fact of an engine with it and fails the running test.
+ * Shares no code with src/state but the hash (which breaks ties there). Rows and histories without
+ * bounds: tests that compare lift those. model_check compares every fact of an engine with it and
+ * fails the running test.
  */
 #ifndef BASKETRY_TESTS_MODEL_H
 #define BASKETRY_TESTS_MODEL_H

@@ -13,7 +13,8 @@ static void assert_near(double a, double b, double most)
     if (fabs(a - b) > most) fail_msg("%f is not within %f of %f", a, most, b);
 }
 
-/* ---- items ------------------------------------------------------------------------------------ */
+/* ---- items
+ * ------------------------------------------------------------------------------------ */
 
 struct counts {
     uint32_t total, epoch, now, before, who;
@@ -126,7 +127,8 @@ static void check_popularity(const struct model *m, const struct bk_shared *shar
     assert_near(bk_acts_popularity(shared, epoch + 9), later, 1e-5 * later + 1e-6);
 }
 
-/* An item with points is among the popular exactly when fewer than BK_POPULAR_MAX stand before it. */
+/* An item with points is among the popular exactly when fewer than BK_POPULAR_MAX stand before
+ * it. */
 static void check_popular_set(const struct bk_shared *shared)
 {
     const struct bk_shared_totals *totals = bk_totals(shared);
@@ -180,7 +182,8 @@ static void check_shared(const struct model *m, const struct bk_engine *engine)
     free(sums);
 }
 
-/* ---- subjects --------------------------------------------------------------------------------- */
+/* ---- subjects
+ * --------------------------------------------------------------------------------- */
 
 static uint32_t handle_of(const struct model *m, const struct bk_shard *shard, uint32_t item)
 {

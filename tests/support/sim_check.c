@@ -1,4 +1,5 @@
-/* sim_check.c -- what must be true of a world at rest, measured against a plain run over the same log. */
+/* sim_check.c -- what must be true of a world at rest, measured against a plain run over the same
+ * log. */
 #include "support/sim_world.h"
 
 #include <setjmp.h>
@@ -10,7 +11,8 @@
 
 /* ---- the truth ---- */
 
-/* Lists that an event of a kind asks for at most (the table of the blueprint): home, product, cart, ... */
+/* Lists that an event of a kind asks for at most (the table of the blueprint): home, product, cart,
+ * ... */
 static const uint8_t lists_due[BK_EVENT_KIND_COUNT] = {
     [BK_EVENT_ITEM_VIEWED] = 2,    [BK_EVENT_SEARCHED] = 1,         [BK_EVENT_CART_CHANGED] = 3,
     [BK_EVENT_PURCHASED] = 5,      [BK_EVENT_WISHLIST_CHANGED] = 1, [BK_EVENT_REFUNDED] = 2,
@@ -197,8 +199,9 @@ static void check_popular(const struct sim_world *world)
                     "the popular list names %s\nand should name %s", stored, wanted);
 }
 
-/* Nobody asked for this list any more at some time: it had expired since the shopper's last event, and is not written again after a
- * loss. While input rests the stream's clock runs ahead of the events, by as much as the world is old at most. */
+/* Nobody asked for this list any more at some time: it had expired since the shopper's last event,
+ * and is not written again after a loss. While input rests the stream's clock runs ahead of the
+ * events, by as much as the world is old at most. */
 static bool was_over(const struct sim_world *world, int64_t time_ms, enum bk_context context)
 {
     int64_t newest = bk_totals(&bk_pipeline_engine(world->pl)->shared)->time_max_ms;
@@ -274,7 +277,8 @@ void sim_check_erased(const struct sim_world *world, const struct sim_truth *tru
 
 /* ---- lists ---- */
 
-/* The clocks at which this list was made: input rests, so the stream's clock went with the wall's. */
+/* The clocks at which this list was made: input rests, so the stream's clock went with the
+ * wall's. */
 static struct bk_now when_made(const struct sim_world *world, const char *json)
 {
     struct bk_now now = bk_pipeline_now(world->pl);
@@ -319,7 +323,8 @@ void sim_check_lists(const struct sim_world *world, const struct sim_truth *trut
     check_coalescing(world, truth);
 }
 
-/* Scores of a list that kept its items and their order are not written again, so they may be old. */
+/* Scores of a list that kept its items and their order are not written again, so they may be
+ * old. */
 static void check_item_list(const struct sim_world *world, uint32_t item, enum bk_relation relation,
                             const struct sim_entry *entry, bool exactly)
 {

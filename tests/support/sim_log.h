@@ -1,4 +1,5 @@
-/* sim_log.h -- a log in memory, as Kafka would hold it: partitions of encoded records, some of them poison. */
+/* sim_log.h -- a log in memory, as Kafka would hold it: partitions of encoded records, some of them
+ * poison. */
 #ifndef BASKETRY_TESTS_SIM_LOG_H
 #define BASKETRY_TESTS_SIM_LOG_H
 
@@ -27,14 +28,17 @@ struct sim_log {
     struct sim_partition products;
 };
 
-/** Append an event of shop.events under its subject's key; what its schema asks for and the builder left out is filled in.
- *  `gap` offsets are left out before it, as compaction and transactions leave them. */
+/** Append an event of shop.events under its subject's key; what its schema asks for and the builder
+ *  left out is filled in. `gap` offsets are left out before it, as compaction and transactions
+ *  leave them. */
 void sim_log_tell(struct sim_log *log, const struct told *told, int32_t partition, uint32_t gap);
 /** Append a product's facts. */
 void sim_log_product(struct sim_log *log, const char *item, const char *name);
-/** Append bytes that are not an event: noise, a damaged copy of the partition's last record, or a null value. */
+/** Append bytes that are not an event: noise, a damaged copy of the partition's last record, or a
+ *  null value. */
 void sim_log_poison(struct sim_log *log, int32_t partition, struct chance *chance);
-/** `count` random events by `shape` (its partitions are the log's), facts of half the items, poison once in `poison_one_in`. */
+/** `count` random events by `shape` (its partitions are the log's), facts of half the items, poison
+ *  once in `poison_one_in`. */
 void sim_log_fill(struct sim_log *log, struct chance *chance, const struct told_shape *shape,
                   uint32_t count, uint32_t poison_one_in);
 uint64_t sim_log_records(const struct sim_log *log, bool poison);

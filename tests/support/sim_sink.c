@@ -13,7 +13,8 @@ static struct sim_sink *self(struct bk_sink *head)
 
 /* ---- RESP ---- */
 
-/* The number of "<mark><number>\r\n" at *at, which is moved behind it; false when it is not that. */
+/* The number of "<mark><number>\r\n" at *at, which is moved behind it; false when it is not
+ * that. */
 static bool read_number(const char **at, const char *end, char mark, uint32_t *number)
 {
     if (*at >= end || *(*at)++ != mark) return false;
@@ -48,7 +49,8 @@ static bool starts_with(bk_str_t text, const char *start)
     return text.len >= len && memcmp(text.p, start, len) == 0;
 }
 
-/* One whole command and nothing behind it: SET key value [EX n] | UNLINK key | PUBLISH channel key. */
+/* One whole command and nothing behind it: SET key value [EX n] | UNLINK key | PUBLISH channel
+ * key. */
 static bool parse(const char *resp, size_t len, struct sim_sent *sent, bk_str_t *key,
                   bk_str_t *value)
 {

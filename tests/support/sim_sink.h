@@ -1,9 +1,11 @@
-/* sim_sink.h -- a Redis made of memory and fate: it reads the RESP it is given, holds key -> value, and fails on command.
+/* sim_sink.h -- a Redis made of memory and fate: it reads the RESP it is given, holds key -> value,
+ * and fails on command.
  *
  *   submit ─► sent (in order, each due some time later) ─► sim_sink_turn: executed and answered ─► outcome, wake
  *
- * Commands of one connection are executed in order. When the connection is dropped, a first part of what is unanswered was executed
- * all the same; every one of them ends as UNKNOWN. Nothing is answered from inside submit.
+ * Commands of one connection are executed in order. When the connection is dropped, a first part of
+ * what is unanswered was executed all the same; every one of them ends as UNKNOWN. Nothing is
+ * answered from inside submit.
  */
 #ifndef BASKETRY_TESTS_SIM_SINK_H
 #define BASKETRY_TESTS_SIM_SINK_H
@@ -66,7 +68,8 @@ struct sim_sink {
 /** Not connected yet; healthy when it is. `chance` is borrowed. */
 void sim_sink_init(struct sim_sink *sink, uint32_t window, struct chance *chance);
 void sim_sink_deinit(struct sim_sink *sink);
-/** `lost`: what was stored is gone, as after a restart without persistence; the first connection is always fresh. */
+/** `lost`: what was stored is gone, as after a restart without persistence; the first connection is
+ *  always fresh. */
 void sim_sink_connect(struct sim_sink *sink, bool lost);
 /** End the connection; the first `executed` of the unanswered commands were executed. */
 void sim_sink_drop(struct sim_sink *sink, uint32_t executed);

@@ -1,7 +1,9 @@
-/* sim_source.h -- a source over a sim_log: interleaves the partitions by chance, and lets fate revoke and give them back.
+/* sim_source.h -- a source over a sim_log: interleaves the partitions by chance, and lets fate
+ * revoke and give them back.
  *
- * Same contract as Kafka's: facts to their end first; a partition starts where `assigned` says (or, when it regresses, up to some
- * records before: what was delivered already comes again); its end is reported once per assignment.
+ * Same contract as Kafka's: facts to their end first; a partition starts where `assigned` says (or,
+ * when it regresses, up to some records before: what was delivered already comes again); its end is
+ * reported once per assignment.
  */
 #ifndef BASKETRY_TESTS_SIM_SOURCE_H
 #define BASKETRY_TESTS_SIM_SOURCE_H

@@ -1,10 +1,13 @@
-/* sim_world.h -- the whole pipeline without a socket: simulated source and sink, clocks of its own, and fate, all from one seed.
+/* sim_world.h -- the whole pipeline without a socket: simulated source and sink, clocks of its own,
+ * and fate, all from one seed.
  *
  *   sim_log ─► sim_source ─► bk_pipeline (real decoder, engine, ranker, publisher, encoder) ─► sim_sink
  *                                        ▲
- *                       a step: time goes on, fate strikes, the sink answers, turns are taken, invariants are checked
+ *                       a step: time goes on, fate strikes, the sink answers, turns are taken,
+ *                       invariants are checked
  *
- * A broken invariant prints seed and step and fails the test; BK_SEED=<seed> plays exactly that world again.
+ * A broken invariant prints seed and step and fails the test; BK_SEED=<seed> plays exactly that
+ * world again.
  */
 #ifndef BASKETRY_TESTS_SIM_WORLD_H
 #define BASKETRY_TESTS_SIM_WORLD_H
@@ -38,7 +41,8 @@ struct sim_plan {
     struct sim_fate fate;
 };
 
-/** What a plain run over the log without any pipeline makes of it: the measure of every simulated one. */
+/** What a plain run over the log without any pipeline makes of it: the measure of every simulated
+ *  one. */
 enum { SIM_SUBJECTS_MAX = 128 };
 struct sim_shopper {
     char id[BK_SUBJECT_BYTES_MAX + 1];
@@ -108,10 +112,11 @@ void sim_check_state(const struct sim_world *world, const struct sim_truth *trut
 void sim_check_erased(const struct sim_world *world, const struct sim_truth *truth);
 void sim_check_lists(const struct sim_world *world, const struct sim_truth *truth,
                      bk_wall_ms_t rest_ms);
-/** Every item's own list in the sink names what it would name now; `exactly` (after a loss all of them were written anew): it is what it
- *  would be at its own generated_at. */
+/** Every item's own list in the sink names what it would name now; `exactly` (after a loss all of
+ *  them were written anew): it is what it would be at its own generated_at. */
 void sim_check_item_lists(const struct sim_world *world, bool exactly);
-/** A digest of every list as the pipeline would write it at one fixed moment: the same for the same state. */
+/** A digest of every list as the pipeline would write it at one fixed moment: the same for the same
+ *  state. */
 uint64_t sim_world_lists_digest(const struct sim_world *world, int64_t stream_ms);
 
 #endif

@@ -1,4 +1,5 @@
-/* test_arena.c -- blocks against a shadow: apart, zero, within the limit, and every change marked. */
+/* test_arena.c -- blocks against a shadow: apart, zero, within the limit, and every change
+ * marked. */
 #include "support/events.h"
 
 #include <setjmp.h>

@@ -1,4 +1,5 @@
-/* test_map.c -- the small hash table against an array, with few distinct keys so that chains collide. */
+/* test_map.c -- the small hash table against an array, with few distinct keys so that chains
+ * collide. */
 #include "support/events.h"
 
 #include <setjmp.h>

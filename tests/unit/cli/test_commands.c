@@ -1,4 +1,5 @@
-/* test_commands.c -- top, inspect, status and verify against a real Redis and a control socket whose answers are written here. */
+/* test_commands.c -- top, inspect, status and verify against a real Redis and a control socket
+ * whose answers are written here. */
 #include "../../../src/cli/cli.h"
 
 #include "basketry/control.h"

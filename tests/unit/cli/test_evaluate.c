@@ -1,8 +1,9 @@
-/* test_evaluate.c -- the protocols on a data set small enough to be worked out by hand (tests/fixtures/evaluate).
+/* test_evaluate.c -- the protocols on a data set small enough to be worked out by hand
+ * (tests/fixtures/evaluate).
  *
- * The sessions: a b three times, c d twice. The receipts: A and B shop on days 1 to 9, nobody in between;
- * `olives` and `caviar` are bought once, after everything was asked, so they are misses. In the file r2 stands first and one
- * row of r10 stands twice, far from the others.
+ * The sessions: a b three times, c d twice. The receipts: A and B shop on days 1 to 9, nobody in
+ * between; `olives` and `caviar` are bought once, after everything was asked, so they are misses.
+ * In the file r2 stands first and one row of r10 stands twice, far from the others.
  */
 #include "../../../src/cli/evaluate.h"
 
@@ -111,8 +112,8 @@ static void only_prequential_questions_teach(void **state)
     assert_int_equal(views[1], 15);
 }
 
-/* A: of {tea, honey, lemon} the list has tea third and honey fourth; lemon is learned from nobody's receipts, which do not
- * count here. B: {tea, honey, milk} lead, olives are unknown. */
+/* A: of {tea, honey, lemon} the list has tea third and honey fourth; lemon is learned from nobody's
+ * receipts, which do not count here. B: {tea, honey, milk} lead, olives are unknown. */
 static void next_basket_learns_all_but_the_last_receipts(void **state)
 {
     struct world *world = world_of(EVAL_NEXT_BASKET);
@@ -174,7 +175,8 @@ static void completion_shows_the_first_half_in_a_cart(void **state)
     forget(world);
 }
 
-/* r9's half goes through A's own cart and is gone afterwards, r10's through nobody's; neither is a receipt. */
+/* r9's half goes through A's own cart and is gone afterwards, r10's through nobody's; neither is a
+ * receipt. */
 static void a_cart_can_be_its_customers_own(void **state)
 {
     struct world *world = world_of(EVAL_BASKET_COMPLETION);

@@ -1,4 +1,5 @@
-/* test_evaluate_metrics.c -- every metric against numbers computed by hand, and the report's digits. */
+/* test_evaluate_metrics.c -- every metric against numbers computed by hand, and the report's
+ * digits. */
 #include "../../../src/cli/evaluate_metrics.h"
 
 #include <math.h>

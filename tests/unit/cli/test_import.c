@@ -1,4 +1,5 @@
-/* test_import.c -- rows of a shop's file become events: grouped, in time order, called the same every time. */
+/* test_import.c -- rows of a shop's file become events: grouped, in time order, called the same
+ * every time. */
 #include "../../../src/cli/import.h"
 
 #include <setjmp.h>
@@ -91,7 +92,8 @@ static const char *text_of(const struct bk_buf *buf)
     return buf->p ? buf->p : "";
 }
 
-/* ---- receipts ------------------------------------------------------------------------------------- */
+/* ---- receipts
+ * ------------------------------------------------------------------------------------- */
 
 static void the_purchase_rows_of_a_session_become_one_receipt_wherever_they_stand(void **state)
 {
@@ -171,7 +173,8 @@ static void a_receipt_over_the_limit_is_split_into_orders_of_their_own(void **st
     forget(&world);
 }
 
-/* ---- names ------------------------------------------------------------------------------------------ */
+/* ---- names
+ * ------------------------------------------------------------------------------------------ */
 
 static void importing_twice_gives_the_same_event_ids(void **state)
 {
@@ -195,7 +198,8 @@ static void importing_twice_gives_the_same_event_ids(void **state)
     forget(&second);
 }
 
-/* ---- bad rows ---------------------------------------------------------------------------------------- */
+/* ---- bad rows
+ * ---------------------------------------------------------------------------------------- */
 
 static void a_bad_row_is_named_and_left_out(void **state)
 {
@@ -294,7 +298,8 @@ static void the_memory_bound_is_kept(void **state)
     forget(&world);
 }
 
-/* ---- numbers ------------------------------------------------------------------------------------------- */
+/* ---- numbers
+ * ------------------------------------------------------------------------------------------- */
 
 static void prices_become_minor_units_rounded_half_up(void **state)
 {

@@ -1,4 +1,5 @@
-/* test_options.c -- command lines: options, their help, the order of configuration, exit codes, the front door. */
+/* test_options.c -- command lines: options, their help, the order of configuration, exit codes, the
+ * front door. */
 #include "../../../src/cli/cli.h"
 
 #include "capture.h"

@@ -1,7 +1,7 @@
 /* oracle.h -- what an event should be, told by avro-c: the naive model of the decoder.
  *
- * avro-c reads a record generically under the writer's schema; here the fields are then looked up by name, slowly and without any
- * plan. Shares nothing with src/decode but the contract's names.
+ * avro-c reads a record generically under the writer's schema; here the fields are then looked up
+ * by name, slowly and without any plan. Shares nothing with src/decode but the contract's names.
  */
 #ifndef TESTS_DECODE_ORACLE_H
 #define TESTS_DECODE_ORACLE_H
@@ -163,7 +163,8 @@ static inline void oracle_fact(struct oracle *o, const avro_value_t *record)
     oracle_number(record, "updated_time", &ev->event_time_ms);
 }
 
-/* Texts are borrowed from `record`. The order of SubjectMerged's lines is the order of the writer's fields. */
+/* Texts are borrowed from `record`. The order of SubjectMerged's lines is the order of the writer's
+ * fields. */
 static inline void oracle_event(struct oracle *o, enum bk_event_kind kind,
                                 const avro_value_t *record)
 {

@@ -1,7 +1,8 @@
 /* test_frames.c -- decoded records as lines of JSON, for judges that are not written in C.
  *
- * `test_frames -` reads messages from stdin and prints one line of JSON each; tests/e2e/test_schema_evolution.py compares them with what
- * a foreign Avro library says. Without arguments it is an ordinary unit test of the same code.
+ * `test_frames -` reads messages from stdin and prints one line of JSON each;
+ * tests/e2e/test_schema_evolution.py compares them with what a foreign Avro library says. Without
+ * arguments it is an ordinary unit test of the same code.
  *
  *   message:  | 'S' | id u32 | len u32 | .avsc text |                            -> {"code": 0, "reason": ""}
  *             | 'R' | topic u8 | len u32 | key | len u32 | framed value |        -> {"verdict": "ok", "field": "", ...}
@@ -38,7 +39,9 @@ static char *read_bytes(struct input *in, uint32_t len)
     return bytes;
 }
 
-/* ---- JSON ------------------------------------------------------------------------------------------------- */
+/* ---- JSON
+ *
+ * ------------------------------------------------------------------------------------------------- */
 
 static void put_text(struct bk_buf *out, const char *name, bk_str_t text)
 {
@@ -121,7 +124,8 @@ static void put_result(struct bk_buf *out, struct bk_verdict verdict, const stru
     bk_buf_cstr(out, "}\n");
 }
 
-/* ---- messages --------------------------------------------------------------------------------------------- */
+/* ---- messages
+ * --------------------------------------------------------------------------------------------- */
 
 static void answer_schema(struct bk_decoder *decoder, struct input *in, struct bk_buf *out)
 {
@@ -172,7 +176,8 @@ static void answer_all(FILE *file, struct bk_buf *out, FILE *to)
     bk_decoder_destroy(&decoder);
 }
 
-/* ---- the unit test ------------------------------------------------------------------------------------------ */
+/* ---- the unit test
+ * ------------------------------------------------------------------------------------------ */
 
 static void write_number(FILE *file, size_t value)
 {

@@ -1,8 +1,9 @@
 /* test_plan.c -- schema evolution: records of other people's schemas, read as ours.
  *
- * The property: take one of our schemas, let a producer change it in every way Avro allows (fields reordered, dropped,
- * added, narrowed, made nullable or not, symbols moved and added), let avro-c invent and write a record under it, and
- * compare what the decoder makes of it with what avro-c finds by name. BK_SEED repeats a run.
+ * The property: take one of our schemas, let a producer change it in every way Avro allows (fields
+ * reordered, dropped, added, narrowed, made nullable or not, symbols moved and added), let avro-c
+ * invent and write a record under it, and compare what the decoder makes of it with what avro-c
+ * finds by name. BK_SEED repeats a run.
  */
 #include "oracle.h"
 #include "writer.h"
@@ -22,7 +23,8 @@ static bool chance(uint32_t percent)
     return roll(100) < percent;
 }
 
-/* ---- a producer changes our schema ----------------------------------------------------------------------------- */
+/* ---- a producer changes our schema
+ * ----------------------------------------------------------------------------- */
 
 static uint32_t names_made;
 
@@ -90,7 +92,8 @@ static json_t *change_type(json_t *type, bool nullable)
     }
     if (name && strcmp(name, "array") == 0)
         json_object_set_new(type, "items", change_type(json_object_get(type, "items"), true));
-    /* three branches, the last of which we could not read: the generator knows and takes the second */
+    /* three branches, the last of which we could not read: the generator knows and takes the
+     * second */
     if (!nullable && chance(15)) return json_pack("[s,o,s]", "null", changed, "boolean");
     return changed;
 }
@@ -114,7 +117,8 @@ static void change_record(json_t *record)
     if (chance(70)) shuffle(fields);
 }
 
-/* Only the first mention of `name` may define it: put the definition there and the name everywhere else. */
+/* Only the first mention of `name` may define it: put the definition there and the name everywhere
+ * else. */
 static void define_first(json_t *type, const char *name, json_t *definition, bool *defined,
                          json_t **changed)
 {
@@ -166,7 +170,8 @@ static json_t *changed_schema(enum bk_event_kind kind)
     return schema;
 }
 
-/* ---- avro-c invents a record --------------------------------------------------------------------------------------- */
+/* ---- avro-c invents a record
+ * --------------------------------------------------------------------------------------- */
 
 static void invent(avro_value_t *value, const char *field, bool ours);
 
@@ -276,7 +281,9 @@ static void invent(avro_value_t *value, const char *field, bool ours)
     }
 }
 
-/* ---- the property ------------------------------------------------------------------------------------------------------ */
+/* ---- the property
+ *
+ * ------------------------------------------------------------------------------------------------------ */
 
 static enum bk_verdict_code expected_code(const struct bk_event *ev)
 {
@@ -361,7 +368,8 @@ static void records_under_changed_schemas_are_what_avro_says(void **state)
     bk_decoder_destroy(&decoder);
 }
 
-/* ---- examples, one rule of evolution each --------------------------------------------------------------------------------- */
+/* ---- examples, one rule of evolution each
+ * --------------------------------------------------------------------------------- */
 
 #define ENVELOPE                                                                                   \
     "{\"type\":\"record\",\"name\":\"CartChanged\",\"namespace\":\"other\",\"fields\":["           \

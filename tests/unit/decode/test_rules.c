@@ -1,4 +1,5 @@
-/* test_rules.c -- the schemas, the table of rules and the program agree about which fields there are. */
+/* test_rules.c -- the schemas, the table of rules and the program agree about which fields there
+ * are. */
 #include "../../../src/decode/plan.h"
 #include "../../../src/decode/rules.h"
 
@@ -11,7 +12,8 @@ struct visit {
     bool found;
 };
 
-/* Is there a field of this name in a record of this name anywhere below? "[]" and "{}" ask for an element. */
+/* Is there a field of this name in a record of this name anywhere below? "[]" and "{}" ask for an
+ * element. */
 static void look(const struct bk__node *node, const char *record, const char *field,
                  struct visit *v)
 {
@@ -54,7 +56,8 @@ static void every_rule_is_about_a_field_of_some_schema(void **state)
     for (int kind = 0; kind < BK_EVENT_KIND_COUNT; kind++) bk__schema_deinit(&schemas[kind]);
 }
 
-/* ---- a reader that is not ours: what the compiler does with aliases and with fields that no rule knows ------- */
+/* ---- a reader that is not ours: what the compiler does with aliases and with fields that no rule
+ * knows ------- */
 
 static int compile(const char *writer_text, const char *reader_text, struct bk_reason *reason)
 {

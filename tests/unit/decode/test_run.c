@@ -1,4 +1,5 @@
-/* test_run.c -- hostile bytes: every length, count and branch that a producer could send and should not. */
+/* test_run.c -- hostile bytes: every length, count and branch that a producer could send and should
+ * not. */
 #include "writer.h"
 
 static void expect(struct bk_decoder *decoder, const struct writer *w, enum bk_verdict_code code,

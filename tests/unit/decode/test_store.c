@@ -1,4 +1,5 @@
-/* test_store.c -- schema ids, GUIDs, the folder of further writer schemas, and what is refused at start-up. */
+/* test_store.c -- schema ids, GUIDs, the folder of further writer schemas, and what is refused at
+ * start-up. */
 #include "writer.h"
 
 #include <sys/stat.h>
@@ -125,7 +126,8 @@ static void a_schema_nested_too_deep_or_too_large_is_refused(void **state)
     free(avsc);
 }
 
-/* ---- a folder ---------------------------------------------------------------------------------------------- */
+/* ---- a folder
+ * ---------------------------------------------------------------------------------------------- */
 
 static char folder[64];
 
@@ -215,7 +217,8 @@ static void a_folder_that_is_wrong_is_refused_by_file(void **state)
     assert_non_null(strstr(reason.text, "/nowhere/at/all"));
 }
 
-/* ---- what is built in ---------------------------------------------------------------------------------------- */
+/* ---- what is built in
+ * ---------------------------------------------------------------------------------------- */
 
 static void every_kind_has_a_schema_and_an_id_of_its_own(void **state)
 {

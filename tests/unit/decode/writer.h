@@ -1,4 +1,5 @@
-/* writer.h -- what a foreign producer would do: its own schema, its own bytes, no help from our encoder. */
+/* writer.h -- what a foreign producer would do: its own schema, its own bytes, no help from our
+ * encoder. */
 #ifndef TESTS_DECODE_WRITER_H
 #define TESTS_DECODE_WRITER_H
 

@@ -1,6 +1,8 @@
-/* test_formulas.c -- every list of random shops against the formulas, computed over all items from the model's logs.
+/* test_formulas.c -- every list of random shops against the formulas, computed over all items from
+ * the model's logs.
  *
- * Scores are compared, not places: whatever the engine lists must score as said, nothing allowed may score more and be missing.
+ * Scores are compared, not places: whatever the engine lists must score as said, nothing allowed
+ * may score more and be missing.
  */
 #include "basketry/rank.h"
 #include "support/model.h"
@@ -175,7 +177,8 @@ static int newest_first(const void *a, const void *b)
     return sorting->posted[x->session]->key < sorting->posted[y->session]->key ? 1 : -1;
 }
 
-/* What the item adds to the similarity of each of the 40 sessions that saw it last; a first item that both have is the common one. */
+/* What the item adds to the similarity of each of the 40 sessions that saw it last; a first item
+ * that both have is the common one. */
 static void add_similarity(const struct naive *n, uint32_t p, double *similarity, uint32_t *common)
 {
     const struct model *m = n->m;

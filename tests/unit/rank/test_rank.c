@@ -16,7 +16,8 @@ struct shop {
     int64_t now;
 };
 
-/* A shop whose only scorer is this one, for every situation; BK_SCORER_COUNT: the default weights. */
+/* A shop whose only scorer is this one, for every situation; BK_SCORER_COUNT: the default
+ * weights. */
 static void shop_open(struct shop *shop, enum bk_scorer only)
 {
     struct bk_state_params params = told_params();
@@ -172,7 +173,8 @@ static void viewed_together_fades_by_six_tenths_and_weighs_behaviour(void **stat
     told_now(&shop.engine, tell_cart("dora", BK_CART_CLEAR, "", shop.now += 1000));
     view(&shop, "dora", "y");
     ask(&shop, "dora", BK_CONTEXT_HOME);
-    /* x: in a cart once (3), one event ago (0.6), two sessions; y a view (1), two sessions; dora saw both. */
+    /* x: in a cart once (3), one event ago (0.6), two sessions; y a view (1), two sessions; dora
+     * saw both. */
     double x = 3 * 0.6, y = 1, xp = x / sqrt(22.0 * 21.0), yq = y / sqrt(22.0 * 21.0),
            xy = 1 / 22.0;
     double total = xp + yq + x * xy + y * xy;
@@ -204,7 +206,8 @@ static void what_was_seen_comes_again_as_often_as_sessions_go_back_here(void **s
     shop_open(&shop, BK_SCORER_REPEAT);
     view(&shop, "dora", "x y x z");
     ask(&shop, "dora", BK_CONTEXT_HOME);
-    /* After a new item: once one could stay, and did not; once one could go one back, and did; two back nobody could. */
+    /* After a new item: once one could stay, and did not; once one could go one back, and did; two
+     * back nobody could. */
     expect(&shop, 0, "x", (1 + 5 * 0.12) / 6, NULL, 4);
     expect(&shop, 1, "z", (0 + 5 * 0.15) / 6, NULL, 4);
     expect(&shop, 2, "y", 0.05, NULL, 4);
@@ -293,7 +296,8 @@ static void of_two_that_go_as_well_the_rising_one_leads(void **state)
     for (int i = 0; i < 30; i++) view(&shop, "u2", "late");
     view(&shop, "dora", "x");
     ask(&shop, "dora", BK_CONTEXT_HOME);
-    /* A week halves: of late's 31 points 30.5 are left, of old's 15.5. The mean candidate stays where it is. */
+    /* A week halves: of late's 31 points 30.5 are left, of old's 15.5. The mean candidate stays
+     * where it is. */
     double rate = (30.5 + 15.5) / 62, late = sqrt((30.5 / rate + 20) / 51),
            old = sqrt((15.5 / rate + 20) / 51);
     double more = sqrt(22.0 / 21.0); /* u2 came back in another session: late was seen in two */
@@ -602,7 +606,8 @@ static void the_reason_is_the_largest_part_and_tags_name_all_parts(void **state)
     shop_close(&shop);
 }
 
-/* Each place in 400 sessions, each partner in full rows: more candidates than anybody sees, and none left out. */
+/* Each place in 400 sessions, each partner in full rows: more candidates than anybody sees, and
+ * none left out. */
 static void there_is_room_for_every_candidate_there_can_be(void **state)
 {
     (void)state;

@@ -1,4 +1,5 @@
-/* test_kafka_flow.c -- the Kafka source against a mock cluster: records, order, budgets and ends. */
+/* test_kafka_flow.c -- the Kafka source against a mock cluster: records, order, budgets and
+ * ends. */
 #include "support/kafka_shop.h"
 
 #include "basketry/log.h"

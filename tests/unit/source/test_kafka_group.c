@@ -1,4 +1,5 @@
-/* test_kafka_group.c -- the Kafka source against a mock cluster: members of a group, and leaving it. */
+/* test_kafka_group.c -- the Kafka source against a mock cluster: members of a group, and leaving
+ * it. */
 #include "support/kafka_shop.h"
 
 #include "basketry/log.h"

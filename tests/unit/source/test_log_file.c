@@ -1,4 +1,5 @@
-/* test_log_file.c -- what is written is read, facts first; what is damaged is said, and nothing made up.
+/* test_log_file.c -- what is written is read, facts first; what is damaged is said, and nothing
+ * made up.
  */
 #include "basketry/source.h"
 
@@ -192,7 +193,8 @@ static void spill(const char *file, const char *bytes, size_t len)
     assert_int_equal(fclose(f), 0);
 }
 
-/* ---- the partitioner --------------------------------------------------------------------------- */
+/* ---- the partitioner
+ * --------------------------------------------------------------------------- */
 
 static void keys_go_where_the_java_client_sends_them(void **state)
 {
@@ -217,7 +219,8 @@ static void keys_go_where_the_java_client_sends_them(void **state)
     }
 }
 
-/* ---- whole files ------------------------------------------------------------------------------- */
+/* ---- whole files
+ * ------------------------------------------------------------------------------- */
 
 static void prop_what_is_written_is_read_facts_first_whatever_the_budget(void **state)
 {
@@ -286,7 +289,8 @@ static void on_a_loop_it_wakes_until_it_is_over_and_closes_from_the_loop(void **
     assert_int_equal(uv_loop_close(&loop), 0);
 }
 
-/* ---- damage ------------------------------------------------------------------------------------ */
+/* ---- damage
+ * ------------------------------------------------------------------------------------ */
 
 /** The copy is damaged at `byte`: either it is refused, or exactly what precedes is delivered. */
 static void check_damaged(size_t byte, size_t good)

@@ -1,4 +1,5 @@
-/* test_apply.c -- random shoppers, applied to the engine and to the naive model: every fact is the same. */
+/* test_apply.c -- random shoppers, applied to the engine and to the naive model: every fact is the
+ * same. */
 #include "support/model.h"
 
 #include <setjmp.h>

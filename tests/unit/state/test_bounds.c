@@ -1,4 +1,5 @@
-/* test_bounds.c -- what happens at every limit: something is left out, counted, and the same the next time. */
+/* test_bounds.c -- what happens at every limit: something is left out, counted, and the same the
+ * next time. */
 #include "basketry/rank.h"
 #include "support/events.h"
 
@@ -117,7 +118,8 @@ static void a_row_keeps_at_most_its_partners_and_never_counts_too_much(void **st
     bk_engine_deinit(&truth);
 }
 
-/* One more partner than a row holds: the weakest quarter goes, by total, then newest epoch, then hash of the id. */
+/* One more partner than a row holds: the weakest quarter goes, by total, then newest epoch, then
+ * hash of the id. */
 static void the_weakest_quarter_of_a_full_row_makes_room(void **state)
 {
     (void)state;
@@ -224,7 +226,8 @@ static void a_full_history_lets_the_weakest_item_go(void **state)
     bk_engine_deinit(&engine);
 }
 
-/* A row that was dropped and came again has lost what it counted before: it is not exact any more. */
+/* A row that was dropped and came again has lost what it counted before: it is not exact any
+ * more. */
 static void a_row_that_was_evicted_stays_marked_as_lossy(void **state)
 {
     (void)state;

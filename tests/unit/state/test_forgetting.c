@@ -1,4 +1,5 @@
-/* test_forgetting.c -- who is forgotten leaves nothing: not an id's bytes, not a block; and no write goes round the marks. */
+/* test_forgetting.c -- who is forgotten leaves nothing: not an id's bytes, not a block; and no
+ * write goes round the marks. */
 #define _GNU_SOURCE /* memmem */
 #include "support/events.h"
 
@@ -234,7 +235,8 @@ static struct snapshot take_snapshot(struct bk_engine *engine, int shards)
     return snapshot;
 }
 
-/* Returns how many pages were left alone. Pages past the old end must be marked where they hold anything. */
+/* Returns how many pages were left alone. Pages past the old end must be marked where they hold
+ * anything. */
 static unsigned check_marks(struct snapshot *snapshot)
 {
     static const uint8_t zeroes[4096];

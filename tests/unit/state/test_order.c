@@ -1,4 +1,5 @@
-/* test_order.c -- the interleaving of partitions does not show: same digests, same lists, other handles. */
+/* test_order.c -- the interleaving of partitions does not show: same digests, same lists, other
+ * handles. */
 #include "basketry/rank.h"
 #include "support/events.h"
 

@@ -1,4 +1,5 @@
-/* test_purity.c -- state and rank reach nothing that could make them depend on more than the log: their objects are asked. */
+/* test_purity.c -- state and rank reach nothing that could make them depend on more than the log:
+ * their objects are asked. */
 #include "basketry/base.h"
 
 #include <setjmp.h>
@@ -35,7 +36,8 @@ static bool is_pure(const char *symbol)
     return false;
 }
 
-/* Names the undefined symbols of libbk_<module>.a that are not pure; how many symbols there were at all. */
+/* Names the undefined symbols of libbk_<module>.a that are not pure; how many symbols there were at
+ * all. */
 static unsigned check_library(const char *module)
 {
     const char *binary = getenv("BK_BINARY");

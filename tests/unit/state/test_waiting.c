@@ -1,4 +1,5 @@
-/* test_waiting.c -- the queues of lists that wait: first in first out, once each, nobody's after their subject is gone; and facts. */
+/* test_waiting.c -- the queues of lists that wait: first in first out, once each, nobody's after
+ * their subject is gone; and facts. */
 #include "support/events.h"
 
 #include <setjmp.h>
