@@ -14,7 +14,7 @@
 #include <stdlib.h>
 
 enum {
-    PULL_PER_TURN = 256,
+    PULL_PER_TURN = 128,
     SINK_AWAY_MS = 1000,
     PARTITIONS_MAX = BK_SHARDS_MAX,
 };
@@ -344,8 +344,10 @@ bool bk_pipeline_turn(struct bk_pipeline *pl, bk_mono_ms_t mono, bk_wall_ms_t wa
     decide_intake(pl); /* 2. is there room? */
     bool flowing = pl->intake == BK_INTAKE_FLOWING;
     size_t took = flowing ? bk_source_pull(pl->source, PULL_PER_TURN) : 0; /* 3. pull no more */
-    if (took) more = publish_pulled(pl, mono, wall_ms);                    /* 4. what it changed */
-    return more || took == PULL_PER_TURN;                                  /* 5. is there more? */
+    /* Catching up: first what happened, then what it changed. */
+    bool behind = took == PULL_PER_TURN;
+    if (took && !behind) more = publish_pulled(pl, mono, wall_ms); /* 4. what it changed */
+    return more || behind;                                         /* 5. is there more? */
 }
 
 void bk_pipeline_note_turn(struct bk_pipeline *pl, int64_t took_us)

@@ -21,7 +21,7 @@
 #include <unistd.h>
 #include <uv.h>
 
-enum { TICK_MS = 50, DRAIN_MS = 5000, SINK_CLOSE_MS = 2000, TURNS_PER_WAKE = 8 };
+enum { TICK_MS = 50, DRAIN_MS = 5000, SINK_CLOSE_MS = 2000 };
 
 enum phase { PHASE_RUNNING, PHASE_DRAINING, PHASE_CLOSING };
 
@@ -69,21 +69,19 @@ static void begin_drain(struct run *run, const char *why)
     bk_pipeline_close_intake(run->pl);
 }
 
-static bool take_turns(struct run *run)
+static bool take_turn(struct run *run)
 {
-    bool more = true;
-    for (int i = 0; i < TURNS_PER_WAKE && more; i++) {
-        uint64_t before_ns = uv_hrtime();
-        more = bk_pipeline_turn(run->pl, (bk_mono_ms_t){(int64_t)(before_ns / 1000000)}, wall_ms());
-        bk_pipeline_note_turn(run->pl, (int64_t)(uv_hrtime() - before_ns) / 1000);
-    }
+    uint64_t before_ns = uv_hrtime();
+    bool more =
+        bk_pipeline_turn(run->pl, (bk_mono_ms_t){(int64_t)(before_ns / 1000000)}, wall_ms());
+    bk_pipeline_note_turn(run->pl, (int64_t)(uv_hrtime() - before_ns) / 1000);
     return more;
 }
 
 static void turn(struct run *run)
 {
     if (run->phase == PHASE_CLOSING || !run->ready) return;
-    bool more = take_turns(run);
+    bool more = take_turn(run);
     if (!more) uv_idle_stop(&run->idle);
     if (run->phase == PHASE_RUNNING && run->until_end && bk_pipeline_is_done(run->pl))
         begin_drain(run, "end_reached");

@@ -15,8 +15,9 @@
 enum ticket_kind { TICKET_SUBJECT, TICKET_ITEM, TICKET_POPULAR, TICKET_ERASE, TICKET_ANNOUNCE };
 
 enum {
-    ITEMS_PER_TURN = 64,  /* items' lists are the less urgent half of the window                */
-    SWEEP_PER_TURN = 512, /* subjects the refresher looks at                                    */
+    SUBJECTS_PER_TURN = 16, /* about 35 lists, a millisecond */
+    ITEMS_PER_TURN = 32,    /* items' lists are the less urgent half of the window                */
+    SWEEP_PER_TURN = 512,   /* subjects the refresher looks at                                    */
     POPULAR_INTERVAL_MS = 1000,
 };
 
@@ -50,7 +51,7 @@ struct bk_publisher {
     struct bk_publisher_options options;
     uint32_t unanswered;
     bool finishing;         /* the refresher is still  */
-    int32_t turn_partition; /* where the next turn starts: no shard waits for another */
+    int32_t turn_partition; /* whose subject was taken last: no shard waits for another */
     uint32_t item_batch;    /* items left of this interval's batch */
     int64_t item_due_ms;
     int64_t popular_due_ms;
@@ -214,24 +215,21 @@ static void publish_subject(struct bk_publisher *pub, struct bk_shard *shard, ui
     if (contexts) bk_dirty_put(shard, subject, sub->stamp, contexts, ticket.note);
 }
 
+/* A bounded number of subjects, the partitions in turn: while a long queue is worked off, the loop
+ * goes on reading answers and events. */
 static void publish_subjects(struct bk_publisher *pub, const struct bk_now *now)
 {
-    int32_t top = pub->engine->shard_top;
-    for (int32_t i = 0; i < top; i++) {
-        int32_t partition = (pub->turn_partition + i) % top;
-        struct bk_shard *shard = pub->engine->shards[partition];
-        if (!shard) continue;
-        while (bk_sink_room(pub->sink)) {
-            uint32_t contexts;
-            int64_t waiting_ms;
-            uint32_t subject = bk_dirty_take(shard, &contexts, &waiting_ms);
-            if (!subject) break;
-            publish_subject(pub, shard, subject, contexts, waiting_ms, now);
-        }
-        if (!bk_sink_room(pub->sink)) {
-            pub->turn_partition = (partition + 1) % top;
-            return;
-        }
+    int32_t top = pub->engine->shard_top, empty = 0;
+    for (int n = 0; n < SUBJECTS_PER_TURN && empty < top && bk_sink_room(pub->sink);) {
+        pub->turn_partition = (pub->turn_partition + 1) % top;
+        struct bk_shard *shard = pub->engine->shards[pub->turn_partition];
+        uint32_t contexts;
+        int64_t waiting_ms;
+        uint32_t subject = shard ? bk_dirty_take(shard, &contexts, &waiting_ms) : 0;
+        empty = subject ? 0 : empty + 1;
+        if (!subject) continue;
+        publish_subject(pub, shard, subject, contexts, waiting_ms, now);
+        n++;
     }
 }
 
