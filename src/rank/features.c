@@ -5,21 +5,26 @@
  * seen. They differ in a line of the table below. The others read the session, the history and the
  * popular. Adding a scorer is adding a row.
  *
- *   session rules   score(j) = sum_i w_i 0.5^back(i) n(i -> j)                                    Ludewig, Jannach 2018 (SR), decayed
- *   item cosine     score(j) = sum_i w_i f^back(i) c_ij / sqrt((n_i + r)(n_j + r)),  r = 20       Sarwar et al. 2001, with shrinkage
- *   repeat          score(j) = (taken_sp + 5 usual_p) / (asked_sp + 5), p the place of j among the session's items by last sight, s the
- *                   step before: how often this shop's sessions went back to that place after such
- *                   a step
- *   bought together score(j) = sum_i w_i 0.85^back(i) c_ij / ((n_i + r)^(5/8) (n_j + r)^(3/8)),  c:
- *   receipts of n lines count 1 / sqrt(n)
- *   buy again       score(j) = again(j) / n^(1/4) sum over the customer's receipts r with j of |r|^(-1/8) 0.97^(receipts since) 0.5^(years since)
- *                   again(j) = sqrt(rebuys of j / rebuys of everything), shrunk; n = sum over all
- *                   of them of 0.97^(receipts since)
- *   popular         score(j) = the share of everybody's recent acts that were about j, halved every 7 epochs, with 50 receipts of nothing
+ *   session rules    score(j) = sum_i w_i 0.5^back(i) n(i -> j)
+ *                    sequential rules of Ludewig, Jannach 2018, over the whole prefix
+ *   item cosine      score(j) = sum_i w_i f^back(i) c_ij / sqrt((n_i + r)(n_j + r)),  r = 20
+ *                    Sarwar et al. 2001, with shrinkage
+ *   bought together  score(j) = sum_i w_i 0.85^back(i) c_ij / ((n_i + r)^(5/8) (n_j + r)^(3/8)),
+ *                    c: a receipt of n lines counts 1 / sqrt(n)
+ *   repeat           score(j) = (taken_sp + 5 usual_p) / (asked_sp + 5)
+ *                    p the place of j among the session's items by last sight, s the step before:
+ *                    how often this shop's sessions went back to that place after such a step
+ *   buy again        score(j) = again(j) / n^(1/4) * sum over the customer's receipts r with j
+ *                               of |r|^(-1/8) 0.97^(receipts since) 0.5^(years since)
+ *                    again(j) = sqrt(rebuys of j / rebuys of everything), shrunk;
+ *                    n = sum over all receipts of 0.97^(receipts since)
+ *   popular          score(j) = the share of everybody's recent acts that were about j, halved
+ *                               every 7 epochs, with 50 receipts of nothing
  *
- * AT REST     buy again + k popular is a count smoothed by what everybody buys, as a Dirichlet prior smooths it: the prior weighs k n^(1/4)
- * receipts, so short histories lean on it more. Both are shares of receipts, so that one k serves
- * shops of large and of small baskets.
+ * AT REST
+ *   buy again + k popular is a count smoothed by what everybody buys, as a Dirichlet prior smooths
+ *   it: the prior weighs k n^(1/4) receipts, so short histories lean on it more. Both are shares of
+ *   receipts, so that one k serves shops of large and of small baskets.
  */
 #include "internal.h"
 
