@@ -1,10 +1,12 @@
 /* questions.h -- what a running instance can be asked, as one table of control handlers.
  *
- *   status                        how it is: intake, source, sink, lag, age, memory
- *   inspect item ID               counts and pairs of an item          inspect subject ID   everything kept about a shopper
- *   inspect why SUBJECT ITEM [CONTEXT]     each scorer's feature, weight and evidence for that item now
- *   inspect digest                digests of shards and shared         inspect counters     all metrics
- *   verify [CURSOR]               a page of keys with the list each should hold now
+ *   status                              how it is: intake, source, sink, lag, age, memory
+ *   inspect item ID                     counts and pairs of an item
+ *   inspect subject ID                  everything kept about a shopper
+ *   inspect why SUBJECT ITEM [CONTEXT]  each scorer's feature, weight and evidence for that item now
+ *   inspect digest                      digests of shards and shared
+ *   inspect counters                    all metrics
+ *   verify [CURSOR]                     a page of keys with the list each should hold now
  */
 #ifndef BASKETRY_QUESTIONS_H
 #define BASKETRY_QUESTIONS_H

@@ -1,7 +1,9 @@
 /* state.h -- what Basketry remembers: pure functions of the log over flat memory.
  *
- *   engine ─┬─ shared     items, their counts, pairs by kind, session postings, the popular; integer sums that merge in any order
- *           └─ shard[p]   one per partition of shop.events: subjects with session, cart, history, dismissals; de-dup
+ *   engine ─┬─ shared     items, their counts, pairs by kind, session postings, the popular:
+ *           │             integer sums that merge in any order
+ *           └─ shard[p]   one per partition of shop.events: subjects with session, cart, history
+ *                         and dismissals; de-duplication
  *
  * bk_apply is the one way in. It reads its own shard and adds to shared, nothing else: no clock, no
  * I/O, no randomness; time arrives in the record. rank reads all of it through this header.

@@ -1,7 +1,8 @@
 /* evaluate.h -- the production engine and ranker, asked the questions of the evaluation protocols.
  *
- *   files ─► shop_set (baskets of numbers) ─► evaluate_tasks (who learns and asks what, when) ─► evaluate_engine (bk_apply, bk_rank)
- *                                                             └─► evaluate_metrics, dump
+ *   files ─► shop_set (baskets of numbers) ─► evaluate_tasks (who learns and asks what, when)
+ *                                              ├─► evaluate_engine (bk_apply, bk_rank)
+ *                                              └─► evaluate_metrics, dump
  *
  * Nothing here scores an item: what is measured is what a shop would get.
  */
