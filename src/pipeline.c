@@ -398,11 +398,6 @@ struct bk_sink *bk_pipeline_sink(struct bk_pipeline *pl)
     return pl->sink;
 }
 
-const struct bk_config *bk_pipeline_config(const struct bk_pipeline *pl)
-{
-    return &pl->cfg;
-}
-
 enum bk_intake bk_pipeline_intake(const struct bk_pipeline *pl)
 {
     return pl->intake;

@@ -166,8 +166,6 @@ uint64_t bk_histogram_bucket_high(uint32_t bucket);
 /** The duration that the share `q` (0.5, 0.99, 0.999) of all does not exceed: the high end of its
  * bucket, at most 1/16 too long and never longer than the longest counted. 0 when empty. */
 uint64_t bk_histogram_quantile_us(const struct bk_histogram *histogram, double q);
-/** Add everything of `from`. */
-void bk_histogram_merge(struct bk_histogram *histogram, const struct bk_histogram *from);
 
 /* ---- the counters ---- */
 

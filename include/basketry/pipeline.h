@@ -72,7 +72,6 @@ struct bk_ranker *bk_pipeline_ranker(struct bk_pipeline *pipeline);
 struct bk_publisher *bk_pipeline_publisher(struct bk_pipeline *pipeline);
 struct bk_source *bk_pipeline_source(struct bk_pipeline *pipeline);
 struct bk_sink *bk_pipeline_sink(struct bk_pipeline *pipeline);
-const struct bk_config *bk_pipeline_config(const struct bk_pipeline *pipeline);
 /** Counters, with the gauges brought up to date. */
 const struct bk_metrics *bk_pipeline_metrics(struct bk_pipeline *pipeline);
 enum bk_intake bk_pipeline_intake(const struct bk_pipeline *pipeline);

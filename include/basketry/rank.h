@@ -93,7 +93,6 @@ struct bk_ranker *bk_ranker_create(const struct bk_engine *engine,
 void bk_ranker_destroy(struct bk_ranker **ranker);
 /** Bytes of scratch that were touched so far. */
 uint64_t bk_ranker_bytes(const struct bk_ranker *ranker);
-void bk_ranker_set_weights(struct bk_ranker *ranker, const struct bk_weights *weights);
 
 /** Rank a subject's list for a context at time `now_ms` (event time); at most `size` items. Loop
  * thread; no allocation. An unknown subject (0) gets what everybody gets. Always fills `list`; an

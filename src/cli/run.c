@@ -133,20 +133,29 @@ static void begin_close(struct run *run)
     source->ops->close(source, on_closed, run);
 }
 
+/* What of a fresh configuration may change now does; what has to wait for a restart is said. */
+static void take_over(struct run *run, const struct bk_config *fresh)
+{
+    struct bk_buf waiting = {0};
+    int changed = bk_config_reload(run->line.cfg, fresh, &waiting);
+    bk_pipeline_reload(run->pl, run->line.cfg);
+    bk_log_level = (enum bk_log_level)run->line.cfg->log_level;
+    bk_log_info("run", "reloaded file=%s changed=%d waiting_for_restart=\"%s\"",
+                run->line.config_path, changed, waiting.p ? waiting.p : "");
+    bk_buf_deinit(&waiting);
+}
+
 static void reload(struct run *run)
 {
-    struct bk_reason reason = {{0}};
+    struct bk_reason reason = {"no -c FILE was given"};
     struct bk_config *fresh = bk_config_create();
-    if (!run->line.config_path || !fresh ||
-        bk_config_read(fresh, run->line.config_path, &reason) != BK_OK ||
-        bk_config_read_environment(fresh, &reason) != BK_OK) {
-        bk_log_warn("run", "reload_refused reason=\"%s\"",
-                    run->line.config_path ? reason.text : "no -c FILE was given");
-    } else {
-        bk_pipeline_reload(run->pl, fresh);
-        bk_log_level = (enum bk_log_level)fresh->log_level;
-        bk_log_info("run", "reloaded file=%s", run->line.config_path);
-    }
+    bool read = fresh && run->line.config_path &&
+                bk_config_read(fresh, run->line.config_path, &reason) == BK_OK &&
+                bk_config_read_environment(fresh, &reason) == BK_OK;
+    if (read)
+        take_over(run, fresh);
+    else
+        bk_log_warn("run", "reload_refused reason=\"%s\"", reason.text);
     if (fresh) bk_config_destroy(&fresh);
 }
 

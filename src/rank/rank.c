@@ -65,11 +65,6 @@ uint64_t bk_ranker_bytes(const struct bk_ranker *ranker)
     return bk_arena_bytes(&ranker->arena);
 }
 
-void bk_ranker_set_weights(struct bk_ranker *ranker, const struct bk_weights *weights)
-{
-    ranker->weights = *weights;
-}
-
 /* ---- hard rules ---- */
 
 /* Bought in this very visit: nobody needs it again at once. */

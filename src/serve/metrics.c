@@ -56,14 +56,6 @@ uint64_t bk_histogram_quantile_us(const struct bk_histogram *histogram, double q
     return histogram->max_us;
 }
 
-void bk_histogram_merge(struct bk_histogram *histogram, const struct bk_histogram *from)
-{
-    histogram->count += from->count;
-    histogram->sum_us += from->sum_us;
-    histogram->max_us = bk_max_u64(histogram->max_us, from->max_us);
-    for (uint32_t i = 0; i < BK_HISTOGRAM_BUCKETS; i++) histogram->bucket[i] += from->bucket[i];
-}
-
 /* ---- words and numbers ---- */
 
 /* The next word of "a|b|" at *words, which moves past it. */

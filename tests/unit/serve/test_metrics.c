@@ -180,18 +180,6 @@ static void prometheus_buckets_are_cumulative_and_exact_at_their_bounds(void **s
     free(text);
 }
 
-static void merged_histograms_equal_one_that_saw_all(void **state)
-{
-    (void)state;
-    struct bk_histogram a = {0}, b = {0}, all = {0};
-    for (int64_t i = 0; i < 1000; i++) {
-        bk_histogram_add(i % 3 ? &a : &b, i * i);
-        bk_histogram_add(&all, i * i);
-    }
-    bk_histogram_merge(&a, &b);
-    assert_memory_equal(&a, &all, sizeof all);
-}
-
 static void an_empty_histogram_has_no_age(void **state)
 {
     (void)state;
@@ -226,7 +214,6 @@ int main(void)
         cmocka_unit_test_setup(buckets_follow_each_other_without_gap, set_up),
         cmocka_unit_test_setup(prop_quantiles_are_at_most_a_sixteenth_too_long, set_up),
         cmocka_unit_test_setup(prometheus_buckets_are_cumulative_and_exact_at_their_bounds, set_up),
-        cmocka_unit_test_setup(merged_histograms_equal_one_that_saw_all, set_up),
         cmocka_unit_test_setup(an_empty_histogram_has_no_age, set_up),
         cmocka_unit_test_setup(the_reference_beside_the_code_is_current, set_up),
     };
