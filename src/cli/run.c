@@ -81,8 +81,10 @@ static bool take_turn(struct run *run)
 static void turn(struct run *run)
 {
     if (run->phase == PHASE_CLOSING || !run->ready) return;
-    bool more = take_turn(run);
-    if (!more) uv_idle_stop(&run->idle);
+    if (take_turn(run))
+        uv_idle_start(&run->idle, on_idle);
+    else
+        uv_idle_stop(&run->idle);
     if (run->phase == PHASE_RUNNING && run->until_end && bk_pipeline_is_done(run->pl))
         begin_drain(run, "end_reached");
     if (run->phase != PHASE_DRAINING) return;
