@@ -220,6 +220,13 @@ void close_reader(struct reader *r, int ms_max)
     for (int i = 0; i < 5; i++) uv_run(r->loop, UV_RUN_NOWAIT);
 }
 
+void close_all(struct shop *shop, uv_loop_t *loop, struct reader *r, int ms_max)
+{
+    close_reader(r, ms_max);
+    assert_int_equal(uv_loop_close(loop), 0);
+    close_shop(shop);
+}
+
 struct bk_source_status status_of(struct reader *r)
 {
     struct bk_source_status status;

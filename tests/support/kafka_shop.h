@@ -74,6 +74,9 @@ void open_reader(struct reader *r, struct shop *shop, const char *group, unsigne
                  const char *const *properties);
 bool run_until(struct reader *r, int ms, bool (*done)(const struct reader *r));
 void close_reader(struct reader *r, int ms_max);
+/* The end of a story with one reader: it leaves within `ms_max`, nothing is left on the loop, the
+ * shop closes. */
+void close_all(struct shop *shop, uv_loop_t *loop, struct reader *r, int ms_max);
 struct bk_source_status status_of(struct reader *r);
 bool has_goal_total(const struct reader *r);
 bool has_goal_ends(const struct reader *r);

@@ -35,9 +35,7 @@ static void a_missing_topic_is_a_state_and_is_tried_again(void **state)
     run_until(&r, 50, NULL);
     assert_string_equal(status_of(&r).state, "assigned");
     assert_string_equal(status_of(&r).detail, "");
-    close_reader(&r, 2000);
-    assert_int_equal(uv_loop_close(&loop), 0);
-    close_shop(&shop);
+    close_all(&shop, &loop, &r, 2000);
 }
 
 static void an_offset_out_of_range_starts_again_from_the_beginning_and_says_so(void **state)
@@ -67,9 +65,7 @@ static void an_offset_out_of_range_starts_again_from_the_beginning_and_says_so(v
     assert_int_equal(r.seen[BK_TOPIC_PRODUCTS][1].end_at, 50);
     assert_int_equal(status_of(&r).offset_resets, 1);
     assert_non_null(strstr(status_of(&r).detail, "offset_out_of_range: products [1]"));
-    close_reader(&r, 2000);
-    assert_int_equal(uv_loop_close(&loop), 0);
-    close_shop(&shop);
+    close_all(&shop, &loop, &r, 2000);
 }
 
 static void a_broker_that_goes_and_comes_back_costs_no_record(void **state)
@@ -100,9 +96,7 @@ static void a_broker_that_goes_and_comes_back_costs_no_record(void **state)
     }
     assert_string_equal(status_of(&r).state, "assigned");
     assert_true(status_of(&r).errors > 0);
-    close_reader(&r, 5000);
-    assert_int_equal(uv_loop_close(&loop), 0);
-    close_shop(&shop);
+    close_all(&shop, &loop, &r, 5000);
 }
 
 /* ---- the group ---- */
@@ -144,9 +138,7 @@ static void a_silent_owner_stays_a_member(void **state)
     assert_int_equal(r.seen[BK_TOPIC_EVENTS][0].assignments, 1); /* never thrown out */
     assert_int_equal(r.seen[BK_TOPIC_EVENTS][1].assignments, 1);
     assert_int_equal(status_of(&r).errors, 0);
-    close_reader(&r, 5000);
-    assert_int_equal(uv_loop_close(&loop), 0);
-    close_shop(&shop);
+    close_all(&shop, &loop, &r, 5000);
 }
 
 static void closing_with_the_broker_down_keeps_its_deadline(void **state)
@@ -164,9 +156,7 @@ static void closing_with_the_broker_down_keeps_its_deadline(void **state)
     assert_true(run_until(&r, 15000, has_goal_assigned));
     rd_kafka_mock_broker_set_down(shop.cluster, 1);
     run_until(&r, 300, NULL);
-    close_reader(&r, 10000);
-    assert_int_equal(uv_loop_close(&loop), 0);
-    close_shop(&shop);
+    close_all(&shop, &loop, &r, 10000);
 }
 
 int main(void)

@@ -62,9 +62,7 @@ static void a_record_wakes_an_idle_loop_well_before_the_tick(void **state)
     }
     if (worst_ms >= 500) /* by the tick alone, half of them would be later */
         fail_msg("a record waited %d ms", (int)worst_ms);
-    close_reader(&r, 2000);
-    assert_int_equal(uv_loop_close(&loop), 0);
-    close_shop(&shop);
+    close_all(&shop, &loop, &r, 2000);
 }
 
 static void ends_are_told_once_also_for_empty_partitions_and_for_starts_at_the_end(void **state)
@@ -95,9 +93,7 @@ static void ends_are_told_once_also_for_empty_partitions_and_for_starts_at_the_e
     assert_true(run_until(&r, 5000, has_goal_total));
     run_until(&r, 300, NULL); /* later ends are not told: on_reached_end checks */
     assert_string_equal(status_of(&r).state, "assigned");
-    close_reader(&r, 2000);
-    assert_int_equal(uv_loop_close(&loop), 0);
-    close_shop(&shop);
+    close_all(&shop, &loop, &r, 2000);
 }
 
 static void the_end_is_the_one_at_the_start_though_records_keep_coming(void **state)
@@ -123,9 +119,7 @@ static void the_end_is_the_one_at_the_start_though_records_keep_coming(void **st
     goal = 5600;
     assert_true(run_until(&r, 8000, has_goal_total));
     assert_int_equal(r.seen[BK_TOPIC_PRODUCTS][0].end_at, 2800);
-    close_reader(&r, 2000);
-    assert_int_equal(uv_loop_close(&loop), 0);
-    close_shop(&shop);
+    close_all(&shop, &loop, &r, 2000);
 }
 
 static void a_full_queue_is_filled_again_as_it_is_read(void **state)
@@ -144,9 +138,7 @@ static void a_full_queue_is_filled_again_as_it_is_read(void **state)
     goal = 40 * 700;
     /* Left to itself, 2.0.2 looks at a queue that was full once a second: 20 s and more. */
     assert_true(run_until(&r, 8000, has_goal_total));
-    close_reader(&r, 2000);
-    assert_int_equal(uv_loop_close(&loop), 0);
-    close_shop(&shop);
+    close_all(&shop, &loop, &r, 2000);
 }
 
 static void facts_are_whole_before_the_first_event(void **state)
@@ -180,9 +172,7 @@ static void facts_are_whole_before_the_first_event(void **state)
     goal = 5;
     assert_true(run_until(&r, 5000, has_goal_ends));
     assert_int_equal(r.events_before_facts, 0);
-    close_reader(&r, 5000);
-    assert_int_equal(uv_loop_close(&loop), 0);
-    close_shop(&shop);
+    close_all(&shop, &loop, &r, 5000);
 }
 
 static void pausing_in_full_flow_neither_loses_nor_repeats(void **state)
@@ -210,9 +200,7 @@ static void pausing_in_full_flow_neither_loses_nor_repeats(void **state)
     }
     goal = 10000;
     assert_true(run_until(&r, 5000, has_goal_total));
-    close_reader(&r, 2000);
-    assert_int_equal(uv_loop_close(&loop), 0);
-    close_shop(&shop);
+    close_all(&shop, &loop, &r, 2000);
 }
 
 int main(void)
