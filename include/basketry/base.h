@@ -67,6 +67,11 @@ int bk_str_cmp(bk_str_t a, bk_str_t b);
 /** The one 64-bit hash (XXH3, seed 0): stable across machines and versions, so it may be stored. */
 uint64_t bk_hash(const void *bytes, size_t len);
 
+/** CRC-32C of `len` bytes, the check of every block in a file. Start with 0; a result handed in as
+ *  `crc` continues it, so that pieces give what the whole gives. `bytes` may be NULL when len is 0.
+ *  Any thread. */
+uint32_t bk_crc32c(uint32_t crc, const void *bytes, size_t len);
+
 /** Mix a 64-bit integer; for combining hashes and for tests' random streams (splitmix64). */
 static inline uint64_t bk_mix(uint64_t x)
 {
