@@ -82,7 +82,7 @@ static int take_context(struct given *given, const char *value)
 static int take_sample(struct given *given, const char *value)
 {
     int64_t number;
-    if (!bk__shop_integer(bk_str_c(value), &number) || number < 1 || number > INT32_MAX)
+    if (!bk_shop_integer(bk_str_c(value), &number) || number < 1 || number > INT32_MAX)
         return bk__cli_fail(BK_EXIT_USAGE, "--user-sample %s: not a number from 1 on", value);
     given->eval.user_sample = (uint32_t)number;
     return BK_CLI_GO_ON;

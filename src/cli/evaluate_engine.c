@@ -38,7 +38,7 @@ static uint32_t fill_lines(struct eval_engine *engine, const struct shop_set *se
     engine->lines_cut += event->count - count;
     for (uint32_t i = 0; i < count; i++) {
         bk_line_reset(&engine->lines[i]);
-        engine->lines[i].item = bk__shop_ids_text(&set->items, event->item[i]);
+        engine->lines[i].item = bk_shop_ids_text(&set->items, event->item[i]);
     }
     return count;
 }
@@ -73,7 +73,7 @@ uint32_t bk__eval_engine_rank(struct eval_engine *engine, const struct shop_set 
     bk__eval_clock_add(&engine->rank, bk__eval_clock_now_ns() - start);
     for (uint32_t i = 0; i < list.count; i++) {
         out[i] =
-            bk__shop_ids_find(&set->items, bk_item_id(&engine->engine.shared, list.item[i].item));
+            bk_shop_ids_find(&set->items, bk_item_id(&engine->engine.shared, list.item[i].item));
         BK_ASSERT(out[i]); /* it can only have learned items of the set */
     }
     return list.count;

@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "shop_file_ids.h"
+#include "basketry/shop_ids.h"
 
 enum measure { HIT, RECIPROCAL, RECALL, NDCG, REPEAT, EXPLORE };
 enum scope { ALL, LATE };
@@ -174,7 +174,7 @@ static bool measure_query(const struct eval_metrics *metrics, const struct eval_
 static void append(struct eval_metrics *metrics, struct eval_series *series, double value)
 {
     void *array = series->value;
-    if (!bk__shop_grow(&array, series->count, &series->cap, sizeof value)) {
+    if (!bk_shop_grow(&array, series->count, &series->cap, sizeof value)) {
         metrics->failed = true;
         return;
     }

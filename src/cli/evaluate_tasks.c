@@ -44,12 +44,12 @@ static int load_sessions(struct eval_run *run, struct bk_reason *reason)
 
 static int load_baskets(struct eval_run *run, struct bk_reason *reason)
 {
-    struct shop_drop *drop = NULL;
-    if (run->options->drop && !(drop = bk__shop_drop_create(run->options->drop, reason)))
+    struct bk_shop_drop *drop = NULL;
+    if (run->options->drop && !(drop = bk_shop_drop_create(run->options->drop, reason)))
         return BK_EINVAL;
     bool numbered = run->options->task == EVAL_NEXT_BASKET;
     int code = bk__shop_set_baskets(&run->set, run->options->data, drop, numbered, reason);
-    bk__shop_drop_destroy(&drop);
+    bk_shop_drop_destroy(&drop);
     return code;
 }
 
@@ -77,7 +77,7 @@ static void write_dump(struct eval_run *run, const struct question *question)
 {
     fputs(question->id, run->dump);
     for (uint32_t i = 0; i < question->query.list_count; i++) {
-        bk_str_t item = bk__shop_ids_text(&run->set.items, question->query.list[i]);
+        bk_str_t item = bk_shop_ids_text(&run->set.items, question->query.list[i]);
         fputc('\t', run->dump);
         fwrite(item.p, 1, item.len, run->dump);
     }
@@ -201,7 +201,7 @@ static void learn_receipt(struct eval_run *run, const struct shop_basket *receip
         .consent = BK_CONSENT_PERSONAL,
     };
     if (receipt->user)
-        event.customer = bk__shop_ids_text(&run->set.users, receipt->user);
+        event.customer = bk_shop_ids_text(&run->set.users, receipt->user);
     else
         event.visitor = write_name(&visitor, "r", number);
     bk__eval_engine_apply(&run->engine, &run->set, &event);
@@ -209,7 +209,7 @@ static void learn_receipt(struct eval_run *run, const struct shop_basket *receip
 
 static bk_str_t write_customer(const struct eval_run *run, uint32_t user, char *out)
 {
-    bk_str_t id = bk__shop_ids_text(&run->set.users, user);
+    bk_str_t id = bk_shop_ids_text(&run->set.users, user);
     memcpy(out, "c:", 2);
     memcpy(out + 2, id.p, id.len);
     return bk_str(out, id.len + 2);
@@ -311,7 +311,7 @@ static void ask_customer(struct eval_run *run, const struct by_user *by, uint32_
         .now_ms = now_ms,
         .query = {.target = bk__shop_set_items(&run->set, last), .target_count = last->count},
     };
-    write_id(&question, 'u', bk__shop_ids_text(&run->set.users, user));
+    write_id(&question, 'u', bk_shop_ids_text(&run->set.users, user));
     question.query.history = history;
     question.query.history_count = gather_history(run, by, user, history);
     ask(run, &question);
@@ -396,7 +396,7 @@ static void ask_cart(struct eval_run *run, const struct shop_basket *receipt, ui
     bool known = run->options->customers && receipt->user;
     struct owner owner = {0};
     if (known)
-        owner.customer = bk__shop_ids_text(&run->set.users, receipt->user);
+        owner.customer = bk_shop_ids_text(&run->set.users, receipt->user);
     else
         owner.visitor = write_name(&visitor, "q", number);
     struct question question = {
@@ -408,7 +408,7 @@ static void ask_cart(struct eval_run *run, const struct shop_basket *receipt, ui
         .shown_count = shown,
         .query = {.target = item + shown, .target_count = receipt->count - shown},
     };
-    write_id(&question, 'r', bk__shop_ids_text(&run->set.names, receipt->name));
+    write_id(&question, 'r', bk_shop_ids_text(&run->set.names, receipt->name));
     change_cart(run, &owner, BK_CART_ADD, item, shown, receipt->clock_ms);
     ask(run, &question);
     change_cart(run, &owner, BK_CART_CLEAR, NULL, 0, receipt->clock_ms);
@@ -445,7 +445,7 @@ static void ask_home(struct eval_run *run, const struct shop_basket *receipt)
                   .target_count = receipt->count,
                   .late = is_late(&run->set, receipt)},
     };
-    write_id(&question, 'r', bk__shop_ids_text(&run->set.names, receipt->name));
+    write_id(&question, 'r', bk_shop_ids_text(&run->set.names, receipt->name));
     ask(run, &question);
 }
 

@@ -7,7 +7,7 @@
  * Importing the same files again gives the same event ids, and the engine counts each once as far
  * back as it remembers ids (state.dedup_events a partition).
  */
-#include "import.h"
+#include "basketry/import.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -66,10 +66,10 @@ struct options {
 struct import {
     struct options options;
     const struct bk_config *cfg;
-    struct import_rows rows;
-    struct shop_drop *drop;
-    struct import_writer *writer; /* NULL: nowhere */
-    struct import_counts counts;
+    struct bk_import_rows rows;
+    struct bk_shop_drop *drop;
+    struct bk_import_writer *writer; /* NULL: nowhere */
+    struct bk_import_counts counts;
     uint64_t bad_items, products, written, to_write;
     uint8_t *bytes; /* EVENT_BYTES_MAX */
     uint64_t bad_shown;
@@ -96,7 +96,7 @@ static bool parse_bytes(const char *text, uint64_t *bytes)
 
 static bool parse_number(const char *text, int64_t least, int64_t most, int64_t *number)
 {
-    return bk__shop_integer(bk_str_c(text), number) && *number >= least && *number <= most;
+    return bk_shop_integer(bk_str_c(text), number) && *number >= least && *number <= most;
 }
 
 static int on_option(void *arg, size_t which, const char *value)
@@ -243,10 +243,10 @@ static int open_writer(struct import *import)
         return bk_reason_set(&import->reason, BK_EINVAL,
                              "--items needs kafka.topic_products, which is empty");
     import->writer =
-        file ? bk__import_writer_file(given->to + 5,
-                                      given->partitions ? given->partitions : PARTITIONS_DEFAULT,
-                                      &import->reason)
-             : bk__import_writer_kafka(import->cfg, &import->reason);
+        file ? bk_import_writer_file(given->to + 5,
+                                     given->partitions ? given->partitions : PARTITIONS_DEFAULT,
+                                     &import->reason)
+             : bk_import_writer_kafka(import->cfg, &import->reason);
     return import->writer ? BK_OK : BK_EINVAL;
 }
 
@@ -265,11 +265,11 @@ static int close_writer(struct import *import, int code)
 
 static int read_files(struct import *import, const struct cli_line *line)
 {
-    struct import_watch watch = {import, on_bad, on_read_progress};
+    struct bk_import_watch watch = {import, on_bad, on_read_progress};
     int code = BK_OK;
     for (int i = 0; i < line->operand_count && code == BK_OK; i++) {
         begin_phase(import);
-        code = bk__import_read(&import->rows, line->operands[i], &watch, &import->reason);
+        code = bk_import_read(&import->rows, line->operands[i], &watch, &import->reason);
         end_line(import);
     }
     return code;
@@ -277,18 +277,18 @@ static int read_files(struct import *import, const struct cli_line *line)
 
 static int write_products(struct import *import)
 {
-    struct import_watch watch = {import, on_bad_item, NULL};
+    struct bk_import_watch watch = {import, on_bad_item, NULL};
     if (!import->options.items) return BK_OK;
-    return bk__import_items(import->options.items, import->drop, &watch, on_product, import,
-                            &import->products, &import->reason);
+    return bk_import_items(import->options.items, import->drop, &watch, on_product, import,
+                           &import->products, &import->reason);
 }
 
 static int write_events(struct import *import)
 {
     begin_phase(import);
-    import->to_write = bk__import_event_count(&import->rows);
+    import->to_write = bk_import_event_count(&import->rows);
     int code =
-        bk__import_emit(&import->rows, import->options.consent, on_event, import, &import->counts);
+        bk_import_emit(&import->rows, import->options.consent, on_event, import, &import->counts);
     end_line(import);
     return code;
 }
@@ -296,7 +296,7 @@ static int write_events(struct import *import)
 static int import_all(struct import *import, const struct cli_line *line)
 {
     int code = read_files(import, line);
-    if (code == BK_OK) code = bk__import_group(&import->rows);
+    if (code == BK_OK) code = bk_import_group(&import->rows);
     if (code == BK_OK) code = open_writer(import);
     if (code == BK_OK) code = write_products(import);
     if (code == BK_OK) code = write_events(import);
@@ -364,7 +364,7 @@ static int check_use(const struct options *given, const struct cli_line *line)
 static int run(struct import *import, const struct cli_line *line)
 {
     const struct options *given = &import->options;
-    if (given->drop && !(import->drop = bk__shop_drop_create(given->drop, &import->reason)))
+    if (given->drop && !(import->drop = bk_shop_drop_create(given->drop, &import->reason)))
         return bk__cli_fail(BK_EXIT_USAGE, "%s", import->reason.text);
     import->bytes = malloc(EVENT_BYTES_MAX);
     if (!import->bytes) return bk__cli_fail(BK_EXIT_BUG, "out of memory");
@@ -391,8 +391,8 @@ int bk_cmd_import(int argc, char **argv)
     import.cfg = line.cfg;
     code = check_use(&import.options, &line);
     if (code == BK_EXIT_OK) code = run(&import, &line);
-    bk__import_rows_deinit(&import.rows);
-    bk__shop_drop_destroy(&import.drop);
+    bk_import_rows_deinit(&import.rows);
+    bk_shop_drop_destroy(&import.drop);
     free(import.bytes);
     bk__cli_line_end(&line);
     return code;

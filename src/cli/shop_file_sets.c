@@ -13,9 +13,9 @@ enum { DAY_MS = 86400000, SECOND_MS = 1000 };
 
 void bk__shop_set_deinit(struct shop_set *set)
 {
-    bk__shop_ids_deinit(&set->items);
-    bk__shop_ids_deinit(&set->users);
-    bk__shop_ids_deinit(&set->names);
+    bk_shop_ids_deinit(&set->items);
+    bk_shop_ids_deinit(&set->users);
+    bk_shop_ids_deinit(&set->names);
     free(set->item);
     free(set->basket);
     *set = (struct shop_set){0};
@@ -25,7 +25,7 @@ static bool add_item(struct shop_set *set, uint32_t item)
 {
     void *array = set->item;
     if (set->item_count >= UINT32_MAX ||
-        !bk__shop_grow(&array, set->item_count, &set->item_cap, sizeof *set->item))
+        !bk_shop_grow(&array, set->item_count, &set->item_cap, sizeof *set->item))
         return false;
     set->item = array;
     set->item[set->item_count++] = item;
@@ -35,7 +35,7 @@ static bool add_item(struct shop_set *set, uint32_t item)
 static struct shop_basket *add_basket(struct shop_set *set)
 {
     void *array = set->basket;
-    if (!bk__shop_grow(&array, set->count, &set->cap, sizeof *set->basket)) return NULL;
+    if (!bk_shop_grow(&array, set->count, &set->cap, sizeof *set->basket)) return NULL;
     set->basket = array;
     set->basket[set->count] = (struct shop_basket){.first = (uint32_t)set->item_count};
     return &set->basket[set->count++];
@@ -77,7 +77,7 @@ static int read_session(struct shop_set *set, const char *path, uint64_t number,
     for (uint32_t at = 0; next_word(line, &at, &word); basket->count++) {
         if (word.len > BK_ID_BYTES_MAX)
             return bad_line(path, number, "item over 128 bytes", reason);
-        uint32_t item = bk__shop_ids_add(&set->items, word);
+        uint32_t item = bk_shop_ids_add(&set->items, word);
         if (!item || !add_item(set, item)) return no_memory(path, reason);
     }
     return BK_OK;
@@ -113,7 +113,7 @@ struct draft {
 static bool draft_add(struct draft *draft, size_t basket, uint32_t item)
 {
     void *array = draft->pair;
-    if (!bk__shop_grow(&array, draft->count, &draft->cap, sizeof *draft->pair)) return false;
+    if (!bk_shop_grow(&array, draft->count, &draft->cap, sizeof *draft->pair)) return false;
     draft->pair = array;
     draft->pair[draft->count++] = (struct pair){(uint32_t)basket, item};
     return true;
@@ -148,23 +148,23 @@ static bool place_items(struct shop_set *set, const struct draft *draft)
 
 /* ---- receipts ---- */
 
-static const char *check_ids(const struct shop_row *row)
+static const char *check_ids(const struct bk_shop_row *row)
 {
     if (!row->item.len || row->item.len > BK_ID_BYTES_MAX) return "item empty or over 128 bytes";
     if (row->user.len > BK_ID_BYTES_MAX) return "user over 128 bytes";
     return row->session.len > BK_ID_BYTES_MAX ? "session over 128 bytes" : NULL;
 }
 
-static bool take_purchase(struct shop_set *set, struct draft *draft, const struct shop_row *row)
+static bool take_purchase(struct shop_set *set, struct draft *draft, const struct bk_shop_row *row)
 {
     bk_str_t session = row->session.p ? row->session : BK_STR("-");
     int64_t ts_ms = row->ts_ms == BK_NULL_I64 ? 0 : row->ts_ms;
-    uint32_t name = bk__shop_ids_add(&set->names, session);
-    uint32_t item = bk__shop_ids_add(&set->items, row->item);
+    uint32_t name = bk_shop_ids_add(&set->names, session);
+    uint32_t item = bk_shop_ids_add(&set->items, row->item);
     if (!name || !item) return false;
     if (name > set->count) { /* its first row: whose receipt it is */
         struct shop_basket *fresh = add_basket(set);
-        uint32_t user = row->user.p ? bk__shop_ids_add(&set->users, row->user) : 0;
+        uint32_t user = row->user.p ? bk_shop_ids_add(&set->users, row->user) : 0;
         if (!fresh || (row->user.p && !user)) return false;
         fresh->name = name;
         fresh->user = user;
@@ -176,22 +176,22 @@ static bool take_purchase(struct shop_set *set, struct draft *draft, const struc
 }
 
 static int read_receipt_rows(struct shop_set *set, struct draft *draft, const char *path,
-                             struct shop_drop *drop, struct bk_reason *reason)
+                             struct bk_shop_drop *drop, struct bk_reason *reason)
 {
-    struct shop_row row;
-    struct shop_file *file = bk__shop_file_open(path, reason);
+    struct bk_shop_row row;
+    struct bk_shop_file *file = bk_shop_file_open(path, reason);
     int code = file ? 1 : BK_EINVAL;
     while (code == 1) {
-        code = bk__shop_file_next(file, &row, reason);
-        if (code != 1 || row.action != SHOP_PURCHASE || bk__shop_drop_matches(drop, row.item))
+        code = bk_shop_file_next(file, &row, reason);
+        if (code != 1 || row.action != BK_SHOP_PURCHASE || bk_shop_drop_matches(drop, row.item))
             continue;
         const char *wrong = check_ids(&row);
         if (wrong)
-            code = bad_line(path, bk__shop_file_line(file), wrong, reason);
+            code = bad_line(path, bk_shop_file_line(file), wrong, reason);
         else if (!take_purchase(set, draft, &row))
             code = no_memory(path, reason);
     }
-    bk__shop_file_close(&file);
+    bk_shop_file_close(&file);
     return code;
 }
 
@@ -212,7 +212,7 @@ static void set_receipt_clock(struct shop_set *set)
             recorded ? bk_max_i64(set->basket[i].ts_ms, 0) : (int64_t)(i + 1) * SECOND_MS;
 }
 
-static int read_receipts(struct shop_set *set, const char *path, struct shop_drop *drop,
+static int read_receipts(struct shop_set *set, const char *path, struct bk_shop_drop *drop,
                          struct bk_reason *reason)
 {
     struct draft draft = {0};
@@ -228,22 +228,22 @@ static int read_receipts(struct shop_set *set, const char *path, struct shop_dro
 /* ---- baskets.tsv ---- */
 
 static const char *take_basket_row(struct shop_set *set, struct draft *draft, bk_str_t line,
-                                   struct shop_drop *drop)
+                                   struct bk_shop_drop *drop)
 {
     bk_str_t column[3];
     char key[2 * BK_ID_BYTES_MAX];
     int64_t number;
-    if (bk__shop_columns(line, column, 3) != 3) return "not three columns";
-    if (bk__shop_drop_matches(drop, column[2])) return NULL;
+    if (bk_shop_columns(line, column, 3) != 3) return "not three columns";
+    if (bk_shop_drop_matches(drop, column[2])) return NULL;
     if (!column[0].len || column[0].len > BK_ID_BYTES_MAX) return "user empty or over 128 bytes";
     if (!column[2].len || column[2].len > BK_ID_BYTES_MAX) return "item empty or over 128 bytes";
-    if (!bk__shop_integer(column[1], &number) || number < 0 || number > INT32_MAX)
+    if (!bk_shop_integer(column[1], &number) || number < 0 || number > INT32_MAX)
         return "the basket number is not one of 0 to 2^31";
-    uint32_t user = bk__shop_ids_add(&set->users, column[0]);
-    uint32_t item = bk__shop_ids_add(&set->items, column[2]);
+    uint32_t user = bk_shop_ids_add(&set->users, column[0]);
+    uint32_t item = bk_shop_ids_add(&set->items, column[2]);
     memcpy(key, &user, sizeof user);
     memcpy(key + sizeof user, &number, sizeof number);
-    uint32_t basket = bk__shop_ids_add(&set->names, bk_str(key, sizeof user + sizeof number));
+    uint32_t basket = bk_shop_ids_add(&set->names, bk_str(key, sizeof user + sizeof number));
     if (!user || !item || !basket) return "out of memory";
     if (basket > set->count) {
         struct shop_basket *fresh = add_basket(set);
@@ -263,7 +263,7 @@ static int compare_baskets(const void *a, const void *b)
 }
 
 static int read_baskets(struct shop_set *set, struct bk_lines *lines, const char *path,
-                        struct shop_drop *drop, struct bk_reason *reason)
+                        struct bk_shop_drop *drop, struct bk_reason *reason)
 {
     struct draft draft = {0};
     bk_str_t line;
@@ -283,11 +283,11 @@ static int read_baskets(struct shop_set *set, struct bk_lines *lines, const char
 
 /* ---- which of the two ---- */
 
-int bk__shop_set_baskets(struct shop_set *set, const char *path, struct shop_drop *drop,
+int bk__shop_set_baskets(struct shop_set *set, const char *path, struct bk_shop_drop *drop,
                          bool baskets, struct bk_reason *reason)
 {
     bk_str_t header;
-    struct bk_lines *lines = bk_lines_open(path, SHOP_LINE_BYTES_MAX, reason);
+    struct bk_lines *lines = bk_lines_open(path, BK_SHOP_LINE_BYTES_MAX, reason);
     if (!lines) return BK_EINVAL;
     int code = bk_lines_next(lines, &header, reason);
     if (code == 1 && baskets && bk_str_eq(header, BK_STR("user\tbasket\titem")))

@@ -8,7 +8,7 @@
 #ifndef BASKETRY_CLI_SHOP_FILE_SETS_H
 #define BASKETRY_CLI_SHOP_FILE_SETS_H
 
-#include "shop_file.h"
+#include "basketry/shop_file.h"
 
 /** A session, a receipt, or a basket. */
 struct shop_basket {
@@ -26,7 +26,7 @@ struct shop_basket {
 };
 
 struct shop_set {
-    struct shop_ids items, users, names;
+    struct bk_shop_ids items, users, names;
     uint32_t *item;
     size_t item_count, item_cap;
     struct shop_basket *basket;
@@ -42,7 +42,7 @@ BK_MUST_CHECK int bk__shop_set_sessions(struct shop_set *set, const char *path,
  *  baskets.tsv by user and number. A row that is no good is an error here: scores over part of a
  *  file would mislead. */
 BK_MUST_CHECK int bk__shop_set_baskets(struct shop_set *set, const char *path,
-                                       struct shop_drop *drop, bool baskets,
+                                       struct bk_shop_drop *drop, bool baskets,
                                        struct bk_reason *reason);
 /** Users by number in protocol order: of their first row in baskets.tsv, of their first receipt in
  *  an events file. Heap, set.users.count long, the caller frees it; NULL when memory is out. */

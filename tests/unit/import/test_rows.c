@@ -1,6 +1,6 @@
 /* test_import.c -- rows of a shop's file become events: grouped, in time order, called the same
  * every time. */
-#include "../../../src/cli/import.h"
+#include "basketry/import.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -15,8 +15,8 @@
 /* What came out, as text: one line an event. */
 struct world {
     char path[64];
-    struct import_rows rows;
-    struct import_counts counts;
+    struct bk_import_rows rows;
+    struct bk_import_counts counts;
     struct bk_buf out;
     struct bk_buf bad;
     struct bk_buf ids;
@@ -61,26 +61,26 @@ static void write_file(struct world *world, const char *text)
 
 static int read_file(struct world *world)
 {
-    struct import_watch watch = {.arg = world, .bad = note_bad};
+    struct bk_import_watch watch = {.arg = world, .bad = note_bad};
     struct bk_reason reason = {""};
     if (!world->rows.bytes_max) world->rows.bytes_max = 1 << 30;
-    return bk__import_read(&world->rows, world->path, &watch, &reason);
+    return bk_import_read(&world->rows, world->path, &watch, &reason);
 }
 
 static void import(struct world *world, const char *text)
 {
     write_file(world, text);
     assert_int_equal(read_file(world), BK_OK);
-    assert_int_equal(bk__import_group(&world->rows), BK_OK);
+    assert_int_equal(bk_import_group(&world->rows), BK_OK);
     assert_int_equal(
-        bk__import_emit(&world->rows, BK_CONSENT_PERSONAL, note_event, world, &world->counts),
+        bk_import_emit(&world->rows, BK_CONSENT_PERSONAL, note_event, world, &world->counts),
         BK_OK);
 }
 
 static void forget(struct world *world)
 {
     unlink(world->path);
-    bk__import_rows_deinit(&world->rows);
+    bk_import_rows_deinit(&world->rows);
     bk_buf_deinit(&world->out);
     bk_buf_deinit(&world->bad);
     bk_buf_deinit(&world->ids);
@@ -108,7 +108,7 @@ static void the_purchase_rows_of_a_session_become_one_receipt_wherever_they_stan
                         "4000 Purchased c:u2 order=s2 teax1@300\n");
     assert_int_equal(world.counts.lines, 4);
     assert_int_equal(world.counts.events[BK_EVENT_PURCHASED], 2);
-    assert_int_equal(bk__import_event_count(&world.rows), 2);
+    assert_int_equal(bk_import_event_count(&world.rows), 2);
     forget(&world);
 }
 
@@ -268,7 +268,7 @@ static void dropped_items_match_as_a_whole(void **state)
 {
     struct world world = {0};
     struct bk_reason reason;
-    struct shop_drop *drop = bk__shop_drop_create("POST|gift_.*", &reason);
+    struct bk_shop_drop *drop = bk_shop_drop_create("POST|gift_.*", &reason);
     (void)state;
     assert_non_null(drop);
     world.rows.drop = drop;
@@ -276,8 +276,8 @@ static void dropped_items_match_as_a_whole(void **state)
                           "1\tu\ts\tview\tgift_1\t-\t-\n1\tu\ts\tview\tPOST\t-\t-\n");
     assert_string_equal(text_of(&world.out), "1 ItemViewed c:u POSTERx1\n");
     assert_int_equal(world.rows.dropped, 3);
-    bk__shop_drop_destroy(&drop);
-    assert_null(bk__shop_drop_create("(", &reason));
+    bk_shop_drop_destroy(&drop);
+    assert_null(bk_shop_drop_create("(", &reason));
     assert_non_null(strstr(reason.text, "--drop"));
     forget(&world);
 }
@@ -293,7 +293,7 @@ static void the_memory_bound_is_kept(void **state)
     write_file(&world, text.p);
     assert_int_equal(read_file(&world), BK_ELIMIT);
     /* no array doubles beyond it; a last id may */
-    assert_true(bk__import_rows_bytes(&world.rows) < 250000);
+    assert_true(bk_import_rows_bytes(&world.rows) < 250000);
     bk_buf_deinit(&text);
     forget(&world);
 }
@@ -315,12 +315,12 @@ static void prices_become_minor_units_rounded_half_up(void **state)
     (void)state;
     for (size_t i = 0; i < BK_COUNTOF(good); i++) {
         int64_t minor = 77;
-        if (!bk__shop_hundredths(bk_str_c(good[i].text), &minor) || minor != good[i].minor)
+        if (!bk_shop_hundredths(bk_str_c(good[i].text), &minor) || minor != good[i].minor)
             fail_msg("%s gives %lld", good[i].text, (long long)minor);
     }
     for (size_t i = 0; i < BK_COUNTOF(bad); i++) {
         int64_t minor;
-        if (bk__shop_hundredths(bk_str_c(bad[i]), &minor)) fail_msg("'%s' passed", bad[i]);
+        if (bk_shop_hundredths(bk_str_c(bad[i]), &minor)) fail_msg("'%s' passed", bad[i]);
     }
 }
 
@@ -329,7 +329,7 @@ static void prop_ids_are_numbered_in_order_of_arrival(void **state)
 {
     const char *given = getenv("BK_SEED");
     uint64_t seed = given ? strtoull(given, NULL, 0) : 20240611;
-    struct shop_ids ids = {0};
+    struct bk_shop_ids ids = {0};
     static char model[3000][16];
     uint32_t count = 0;
     (void)state;
@@ -340,16 +340,16 @@ static void prop_ids_are_numbered_in_order_of_arrival(void **state)
         uint32_t at = 0;
         while (at < count && strcmp(model[at], text) != 0) at++;
         if (i % 3 == 0) {
-            assert_int_equal(bk__shop_ids_find(&ids, bk_str_c(text)), at < count ? at + 1 : 0);
+            assert_int_equal(bk_shop_ids_find(&ids, bk_str_c(text)), at < count ? at + 1 : 0);
             continue;
         }
         if (at == count) strcpy(model[count++], text);
-        assert_int_equal(bk__shop_ids_add(&ids, bk_str_c(text)), at + 1);
+        assert_int_equal(bk_shop_ids_add(&ids, bk_str_c(text)), at + 1);
     }
     assert_int_equal(ids.count, count);
     for (uint32_t n = 1; n <= count; n++)
-        assert_true(bk_str_eq(bk__shop_ids_text(&ids, n), bk_str_c(model[n - 1])));
-    bk__shop_ids_deinit(&ids);
+        assert_true(bk_str_eq(bk_shop_ids_text(&ids, n), bk_str_c(model[n - 1])));
+    bk_shop_ids_deinit(&ids);
 }
 
 int main(void)

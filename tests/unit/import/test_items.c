@@ -1,5 +1,5 @@
-/* test_import_items.c -- item tables of different shops become the same kind of fact. */
-#include "../../../src/cli/import.h"
+/* test_items.c -- item tables of different shops become the same kind of fact. */
+#include "basketry/import.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -60,14 +60,14 @@ static int note_product(void *arg, const struct bk_event *event)
 
 static int items(struct world *world, const char *text)
 {
-    struct import_watch watch = {.arg = world, .bad = note_bad};
+    struct bk_import_watch watch = {.arg = world, .bad = note_bad};
     strcpy(world->path, "/tmp/bk_items_XXXXXX");
     int fd = mkstemp(world->path);
     assert_true(fd >= 0);
     assert_int_equal(write(fd, text, strlen(text)), (ssize_t)strlen(text));
     close(fd);
-    int code = bk__import_items(world->path, NULL, &watch, note_product, world, &world->count,
-                                &world->reason);
+    int code = bk_import_items(world->path, NULL, &watch, note_product, world, &world->count,
+                               &world->reason);
     unlink(world->path);
     return code;
 }
