@@ -10,6 +10,7 @@
 
 #include "basketry/base.h"
 #include "basketry/error.h"
+#include "basketry/health.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -36,7 +37,8 @@ struct bk_ticket {
     X(BK_OUTCOME_MASTERDOWN,  "masterdown",   true,  "-MASTERDOWN or -CLUSTERDOWN")                \
     X(BK_OUTCOME_MOVED,       "moved",        true,  "-MOVED or -ASK: the key lives elsewhere")    \
     X(BK_OUTCOME_NOAUTH,      "noauth",       true,  "-NOAUTH, -WRONGPASS or -NOPERM")             \
-    X(BK_OUTCOME_BUSY,        "busy",         true,  "-BUSY, -TRYAGAIN or -MISCONF")               \
+    X(BK_OUTCOME_BUSY,        "busy",         true,  "-BUSY or -TRYAGAIN: a script or a move runs") \
+    X(BK_OUTCOME_MISCONF,     "misconf",      true,  "-MISCONF or -NOREPLICAS: it cannot keep what it takes") \
     X(BK_OUTCOME_WRONGTYPE,   "wrongtype",    false, "-WRONGTYPE: a foreign value under our key")  \
     X(BK_OUTCOME_REFUSED,     "refused",      false, "any other error reply")
 /* clang-format on */
@@ -66,11 +68,28 @@ struct bk_sink_events {
     void (*connected)(void *arg, bool fresh);
 };
 
+/* clang-format off */
+/*       enum                 word          health             what it means */
+#define BK_SINK_STATE_TABLE(X)                                                                     \
+    X(BK_SINK_CONNECTING,     "connecting", BK_HEALTH_DEGRADED, "resolving, connecting or greeting") \
+    X(BK_SINK_READY,          "ready",      BK_HEALTH_OK,       "writes are taken")                \
+    X(BK_SINK_REFUSING,       "refusing",   BK_HEALTH_DOWN,     "it answers with an error class: room is 0, then 1 until a write is taken") \
+    X(BK_SINK_BACKOFF,        "backoff",    BK_HEALTH_DOWN,     "no connection; waiting to dial again") \
+    X(BK_SINK_STALLED,        "stalled",    BK_HEALTH_DOWN,     "it fell silent; waiting to dial again") \
+    X(BK_SINK_CLOSING,        "closing",    BK_HEALTH_DEGRADED, "waits for the last answers")
+/* clang-format on */
+
+enum bk_sink_state {
+#define X(name, word, health, text) name,
+    BK_SINK_STATE_TABLE(X)
+#undef X
+        BK_SINK_STATE_COUNT
+};
+const char *bk_sink_state_word(enum bk_sink_state state);
+enum bk_health bk_sink_state_health(enum bk_sink_state state);
+
 struct bk_sink_status {
-    /* "connecting"; "ready"; "backoff" and "stalled": no connection, waiting to dial again
-     * (stalled: it fell silent); "refusing": it answers with an error class: room is 0, then 1
-     * until a write is taken; "closing" */
-    char state[32];
+    enum bk_sink_state state;
     char detail[160]; /* why: the last error in words, or "" */
     uint32_t inflight;
     uint64_t inflight_bytes;

@@ -11,6 +11,7 @@
 
 #include "basketry/base.h"
 #include "basketry/error.h"
+#include "basketry/health.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -37,14 +38,16 @@ struct bk_record {
 
 /** Offset arguments besides real offsets. */
 #define BK_OFFSET_BEGINNING (-2)
+/** From `assigned`: the owner has no room for this partition; it is held, and not read. */
+#define BK_OFFSET_REFUSED (-3)
 
 /** What a source tells its owner. All on the loop thread; only from inside pull, but for `wake` and
  *  `closed`. */
 struct bk_source_events {
     void *arg;
     void (*record)(void *arg, const struct bk_record *record);
-    /** A partition is ours from now on. Return the offset to start from: BK_OFFSET_BEGINNING or the
-     *  next one wanted. */
+    /** A partition is ours from now on. Return the offset to start from: BK_OFFSET_BEGINNING, the
+     *  next one wanted, or BK_OFFSET_REFUSED. */
     int64_t (*assigned)(void *arg, enum bk_topic topic, int32_t partition);
     void (*revoked)(void *arg, enum bk_topic topic, int32_t partition);
     /** The partition's end, as it stood at start, has been delivered (an empty partition: at once).
@@ -54,16 +57,48 @@ struct bk_source_events {
     void (*wake)(void *arg);
 };
 
+/* clang-format off */
+/*       enum                            word                      health             what it means */
+#define BK_SOURCE_STATE_TABLE(X)                                                                   \
+    X(BK_SOURCE_CONNECTING,              "connecting",             BK_HEALTH_DEGRADED, "no broker has told yet what the topics are") \
+    X(BK_SOURCE_TOPIC_MISSING,           "topic_missing",          BK_HEALTH_DOWN,     "a topic does not exist (any more); asked again every second") \
+    X(BK_SOURCE_READING_FACTS,           "reading_facts",          BK_HEALTH_DEGRADED, "products, stock and customers are read to their ends first") \
+    X(BK_SOURCE_JOINING,                 "joining",                BK_HEALTH_DEGRADED, "a member of the group, and no assignment yet") \
+    X(BK_SOURCE_ASSIGNED,                "assigned",               BK_HEALTH_OK,       "reads its partitions") \
+    X(BK_SOURCE_STANDBY,                 "standby",                BK_HEALTH_OK,       "a member of the group whose partitions are all with others") \
+    X(BK_SOURCE_PAUSED,                  "paused",                 BK_HEALTH_DEGRADED, "its owner wants no records for now; the group keeps us") \
+    X(BK_SOURCE_STALLED,                 "stalled",                BK_HEALTH_DEGRADED, "its owner took no record for 10 s; the group keeps us") \
+    X(BK_SOURCE_DISCONNECTED,            "disconnected",           BK_HEALTH_DOWN,     "no broker answers") \
+    X(BK_SOURCE_OFFSET_OUT_OF_RANGE,     "offset_out_of_range",    BK_HEALTH_DEGRADED, "the log does not hold the next record; where it stands is being asked") \
+    X(BK_SOURCE_LOG_SHORTER_THAN_STATE,  "log_shorter_than_state", BK_HEALTH_DOWN,     "a partition ends before what was applied: another log. It rests") \
+    X(BK_SOURCE_PARTITIONS_OVER_LIMIT,   "partitions_over_limit",  BK_HEALTH_DOWN,     "more partitions than state.shards_max has shares for. They rest") \
+    X(BK_SOURCE_FAILED,                  "failed",                 BK_HEALTH_DOWN,     "the client gave up, or the file is damaged") \
+    X(BK_SOURCE_ENDED,                   "ended",                  BK_HEALTH_OK,       "the file was read to its end") \
+    X(BK_SOURCE_CLOSING,                 "closing",                BK_HEALTH_DEGRADED, "leaving the group")
+/* clang-format on */
+
+enum bk_source_state {
+#define X(name, word, health, text) name,
+    BK_SOURCE_STATE_TABLE(X)
+#undef X
+        BK_SOURCE_STATE_COUNT
+};
+const char *bk_source_state_word(enum bk_source_state state);
+enum bk_health bk_source_state_health(enum bk_source_state state);
+
 /** What `status` shows about a source. */
 struct bk_source_status {
-    char state[32];   /* "connecting", "assigned", "paused", "closing", "failed", ... */
+    enum bk_source_state state;
     char detail[160]; /* the last error as the library told it, or "" */
     int64_t
         lag_records;   /* records between what was delivered and the broker's end; -1: not known */
     uint32_t assigned; /* partitions */
+    uint32_t resting;  /* of these, the ones that wait for somebody to act */
     uint64_t errors;   /* errors reported by the library so far */
-    /* times a partition started again from its beginning: its offset was gone */
+    /* times a partition started again from elsewhere: the offset it wanted was gone */
     uint64_t offset_resets;
+    /* records of shop.events that were gone from the log before they were read */
+    uint64_t records_lost;
 };
 
 struct bk_source;
@@ -77,6 +112,10 @@ struct bk_source_ops {
      *  prefetched. */
     void (*pause)(struct bk_source *source, bool paused);
     void (*status)(struct bk_source *source, struct bk_source_status *out);
+    /** The log of a partition that rests as BK_SOURCE_LOG_SHORTER_THAN_STATE is the right one: read
+     *  it from its beginning. 0, or BK_ENOENT when that partition does not rest. NULL where nothing
+     *  can rest. */
+    int (*accept)(struct bk_source *source, int32_t partition);
     /** Leave the group and release everything, asynchronously; `closed` comes once, from the loop,
      *  within a deadline of 10 s. The source's memory is gone after `closed` returns. */
     void (*close)(struct bk_source *source, void (*closed)(void *arg), void *arg);

@@ -1,4 +1,4 @@
-/* outcome.c -- what an answer of Redis means for the one who asked.
+/* outcome.c -- what an answer of Redis means for the one who asked, and the words of a sink's states.
  *
  * Redis puts the class of an error in its first word ("-OOM command not allowed ..."), so one table
  * of words decides. The classes that `retry` are conditions of the server and pass by themselves or
@@ -45,8 +45,8 @@ static const struct {
     {{"NOPERM", 6},       BK_OUTCOME_NOAUTH},
     {{"BUSY", 4},         BK_OUTCOME_BUSY},
     {{"TRYAGAIN", 8},     BK_OUTCOME_BUSY},
-    {{"MISCONF", 7},      BK_OUTCOME_BUSY},
-    {{"NOREPLICAS", 10},  BK_OUTCOME_BUSY},
+    {{"MISCONF", 7},      BK_OUTCOME_MISCONF},
+    {{"NOREPLICAS", 10},  BK_OUTCOME_MISCONF},
     {{"WRONGTYPE", 9},    BK_OUTCOME_WRONGTYPE},
 };
 /* clang-format on */
@@ -59,4 +59,23 @@ enum bk_outcome bk_outcome_from_error(bk_str_t text)
     for (size_t i = 0; i < BK_COUNTOF(words); i++)
         if (bk_str_eq(word, words[i].word)) return words[i].outcome;
     return BK_OUTCOME_REFUSED;
+}
+
+static const struct {
+    const char *word;
+    enum bk_health health;
+} states[BK_SINK_STATE_COUNT] = {
+#define X(name, word, health, text) [name] = {word, health},
+    BK_SINK_STATE_TABLE(X)
+#undef X
+};
+
+const char *bk_sink_state_word(enum bk_sink_state state)
+{
+    return (unsigned)state < BK_SINK_STATE_COUNT ? states[state].word : "?";
+}
+
+enum bk_health bk_sink_state_health(enum bk_sink_state state)
+{
+    return (unsigned)state < BK_SINK_STATE_COUNT ? states[state].health : BK_HEALTH_DOWN;
 }

@@ -53,28 +53,28 @@ enum { BACKOFF_FIRST_MS = 50, WATCH_MS_MIN = 5, WATCH_MS_MAX = 1000 };
 
 /* clang-format off */
 #define STATE_TABLE(X)                                                                             \
-    X(RESOLVING,  "connecting")                                                                    \
-    X(CONNECTING, "connecting")                                                                    \
-    X(GREETING,   "connecting")                                                                    \
-    X(READY,      "ready")                                                                         \
-    X(TRIAL,      "refusing")                                                                      \
-    X(HELD,       "refusing")                                                                      \
-    X(PROBING,    "refusing")                                                                      \
-    X(LOST,       "backoff")                                                                       \
-    X(STALLED,    "stalled")                                                                       \
-    X(WAITING,    "backoff")                                                                       \
-    X(CLOSING,    "closing")                                                                       \
-    X(CLOSED,     "closing")
+    X(RESOLVING,  BK_SINK_CONNECTING)                                                              \
+    X(CONNECTING, BK_SINK_CONNECTING)                                                              \
+    X(GREETING,   BK_SINK_CONNECTING)                                                              \
+    X(READY,      BK_SINK_READY)                                                                   \
+    X(TRIAL,      BK_SINK_REFUSING)                                                                \
+    X(HELD,       BK_SINK_REFUSING)                                                                \
+    X(PROBING,    BK_SINK_REFUSING)                                                                \
+    X(LOST,       BK_SINK_BACKOFF)                                                                 \
+    X(STALLED,    BK_SINK_STALLED)                                                                 \
+    X(WAITING,    BK_SINK_BACKOFF)                                                                 \
+    X(CLOSING,    BK_SINK_CLOSING)                                                                 \
+    X(CLOSED,     BK_SINK_CLOSING)
 /* clang-format on */
 
 enum state {
-#define X(name, label) name,
+#define X(name, shown) name,
     STATE_TABLE(X)
 #undef X
 };
 
-static const char *const state_names[] = {
-#define X(name, label) [name] = label,
+static const enum bk_sink_state shown_as[] = {
+#define X(name, shown) [name] = shown,
     STATE_TABLE(X)
 #undef X
 };
@@ -248,8 +248,8 @@ static void hold(struct redis_sink *sink, enum bk_outcome outcome, bk_str_t erro
 {
     uint64_t wait_ms = backoff_ms(sink, sink->refusals++);
     explain(sink, "%.*s", (int)bk_min_u64(error.len, sizeof sink->detail - 1), error.p);
-    sink->redial =
-        outcome != BK_OUTCOME_OOM && outcome != BK_OUTCOME_LOADING && outcome != BK_OUTCOME_BUSY;
+    sink->redial = outcome != BK_OUTCOME_OOM && outcome != BK_OUTCOME_LOADING &&
+                   outcome != BK_OUTCOME_BUSY && outcome != BK_OUTCOME_MISCONF;
     log_trouble(sink, "refused", wait_ms);
     enter(sink, HELD, wait_ms);
 }
@@ -605,10 +605,10 @@ static void fill_status(struct bk_sink *base, struct bk_sink_status *out)
 {
     struct redis_sink *sink = sink_of(base);
     const struct bk_ticket *oldest = bk__redis_ring_oldest(&sink->ring);
-    *out = (struct bk_sink_status){.inflight = sink->ring.count,
+    *out = (struct bk_sink_status){.state = shown_as[sink->state],
+                                   .inflight = sink->ring.count,
                                    .inflight_bytes = sink->ring.bytes,
                                    .reconnects = sink->connections ? sink->connections - 1 : 0};
-    snprintf(out->state, sizeof out->state, "%s", state_names[sink->state]);
     snprintf(out->detail, sizeof out->detail, "%s", sink->detail);
     memcpy(out->outcomes, sink->outcomes, sizeof out->outcomes);
     if (oldest) out->oldest_ms = ((int64_t)uv_hrtime() - oldest->submitted_ns) / 1000000;

@@ -24,7 +24,7 @@ static void put_source(struct bk_buf *out, struct bk_source *source)
     struct bk_source_status status = {0};
     source->ops->status(source, &status);
     bk_buf_cstr(out, ",\"source\":{");
-    put_text(out, "state", status.state);
+    put_text(out, "state", bk_source_state_word(status.state));
     bk_buf_char(out, ',');
     put_text(out, "detail", status.detail);
     bk_buf_printf(out,
@@ -38,7 +38,7 @@ static void put_sink(struct bk_buf *out, struct bk_sink *sink)
     struct bk_sink_status status = {0};
     sink->ops->status(sink, &status);
     bk_buf_cstr(out, ",\"sink\":{");
-    put_text(out, "state", status.state);
+    put_text(out, "state", bk_sink_state_word(status.state));
     bk_buf_char(out, ',');
     put_text(out, "detail", status.detail);
     bk_buf_printf(

@@ -258,27 +258,33 @@ static void commit_sometimes(struct kafka_source *s)
 
 /* ---- state ---- */
 
-static bool is_restarting(const struct kafka_consumer *c)
+static uint32_t in_place(const struct kafka_source *s, enum kafka_place place)
 {
-    for (size_t i = 0; i < c->parts_count; i++)
-        if (c->parts[i].restarting) return true;
-    return false;
+    return bk__kafka_consumer_in_place(&s->group, place) +
+           bk__kafka_consumer_in_place(&s->facts, place);
 }
 
-static const char *state_of(const struct kafka_source *s)
+static bool is_out_of_range(const struct kafka_source *s)
 {
-    if (s->phase >= PHASE_LEAVING) return "closing";
-    if (s->group.fatal || s->facts.fatal) return "failed";
-    if (s->topic_missing[0]) return "topic_missing";
-    if (s->phase == PHASE_DISCOVERING) return "connecting";
-    if (s->group.disconnected || s->facts.disconnected) return "disconnected";
-    if (is_restarting(&s->group) || is_restarting(&s->facts)) return "offset_out_of_range";
-    if (s->paused) return "paused";
-    if (s->stalled) return "stalled";
-    if (s->phase == PHASE_FACTS) return "reading_facts";
-    if (s->group.rk && !s->group.joined) return "joining";
-    if (s->group.rk && !s->group.parts_count) return "standby";
-    return "assigned";
+    return in_place(s, KAFKA_PLACE_ASKED) || in_place(s, KAFKA_PLACE_RESTARTING);
+}
+
+static enum bk_source_state state_of(const struct kafka_source *s)
+{
+    if (s->phase >= PHASE_LEAVING) return BK_SOURCE_CLOSING;
+    if (s->group.fatal || s->facts.fatal) return BK_SOURCE_FAILED;
+    if (s->topic_missing[0] || s->group.topic_gone) return BK_SOURCE_TOPIC_MISSING;
+    if (s->phase == PHASE_DISCOVERING) return BK_SOURCE_CONNECTING;
+    if (s->group.disconnected || s->facts.disconnected) return BK_SOURCE_DISCONNECTED;
+    if (in_place(s, KAFKA_PLACE_SHORTER)) return BK_SOURCE_LOG_SHORTER_THAN_STATE;
+    if (in_place(s, KAFKA_PLACE_REFUSED)) return BK_SOURCE_PARTITIONS_OVER_LIMIT;
+    if (is_out_of_range(s)) return BK_SOURCE_OFFSET_OUT_OF_RANGE;
+    if (s->paused) return BK_SOURCE_PAUSED;
+    if (s->stalled) return BK_SOURCE_STALLED;
+    if (s->phase == PHASE_FACTS) return BK_SOURCE_READING_FACTS;
+    if (s->group.rk && !s->group.joined) return BK_SOURCE_JOINING;
+    if (s->group.rk && !s->group.parts_count) return BK_SOURCE_STANDBY;
+    return BK_SOURCE_ASSIGNED;
 }
 
 static void status(struct bk_source *head, struct bk_source_status *out)
@@ -286,14 +292,25 @@ static void status(struct bk_source *head, struct bk_source_status *out)
     const struct kafka_source *s = of_head(head);
     const struct kafka_consumer *told = s->group.detail[0] ? &s->group : &s->facts;
     memset(out, 0, sizeof *out);
-    snprintf(out->state, sizeof out->state, "%s", state_of(s));
+    out->state = state_of(s);
     snprintf(out->detail, sizeof out->detail, "%s", told->detail);
     out->assigned = (uint32_t)(s->facts.parts_count + s->group.parts_count);
+    out->resting = in_place(s, KAFKA_PLACE_SHORTER) + in_place(s, KAFKA_PLACE_REFUSED);
+    out->records_lost = s->group.counts.lost;
     out->errors = s->facts.counts.errors + s->group.counts.errors;
     out->offset_resets = s->facts.counts.offset_resets + s->group.counts.offset_resets;
     int64_t facts = s->phase < PHASE_LEAVING ? bk__kafka_consumer_lag(&s->facts) : -1;
     int64_t group = s->phase < PHASE_LEAVING ? bk__kafka_consumer_lag(&s->group) : -1;
     out->lag_records = facts < 0 || group < 0 ? -1 : facts + group;
+}
+
+static int accept_log(struct bk_source *head, int32_t partition)
+{
+    struct kafka_source *s = of_head(head);
+    if (s->phase != PHASE_READING) return BK_ENOENT;
+    int err = bk__kafka_consumer_accept(&s->group, partition);
+    if (!err) wake(s);
+    return err;
 }
 
 /* ---- closing ---- */
@@ -397,7 +414,11 @@ static void close_source(struct bk_source *head, void (*closed)(void *arg), void
 
 /* ---- creation ---- */
 
-static const struct bk_source_ops kafka_ops = {pull, pause_source, status, close_source};
+static const struct bk_source_ops kafka_ops = {.pull = pull,
+                                               .pause = pause_source,
+                                               .status = status,
+                                               .accept = accept_log,
+                                               .close = close_source};
 
 /** Which client reads which topic. Returns whether `c` reads any. */
 static bool share_topics(const struct kafka_source *s, struct kafka_consumer *c,

@@ -12,6 +12,15 @@
  *   rd_kafka_destroy wait for ever. I3 reached_end is called once per assignment, when `position`
  *   reached the end that the partition had when it was assigned, or the client said that there is
  *   nothing more (which an empty partition and a tail of transaction markers need).
+ * WHEN THE LOG DOES NOT HOLD WHAT COMES NEXT (P5: nothing is skipped in silence)
+ *   The broker answers "out of range", and where the log begins and ends is asked:
+ *     begins later   records are lost. They are counted, named in the log, and reading goes on where
+ *                    the log begins.
+ *     anything else  the log ended before our position when we came: the topic was made anew, or a
+ *                    broker lost its end. What it holds below our position is not what we applied.
+ *                    The partition rests until somebody says which of the two is right
+ *                    (`basketry accept-log`); the others go on.
+ *   Facts are registers: they are read again from the beginning.
  * COST
  *   One event per record: 2.0.2's batch call can lose or misattribute records around pauses and
  *   rebalances (its "known issues"), and events are fast enough
@@ -81,6 +90,7 @@ static void add_part(struct kafka_consumer *c, enum bk_topic topic, int32_t part
         .generation = ++c->generation,
         .position = start < 0 ? BK_OFFSET_BEGINNING : start,
         .end = -1,
+        .place = start == BK_OFFSET_REFUSED ? KAFKA_PLACE_REFUSED : KAFKA_PLACE_KNOWN,
     };
 }
 
@@ -110,6 +120,11 @@ static rd_kafka_topic_partition_list_t *list_of(const struct kafka_consumer *c)
     return list;
 }
 
+static bool is_resting(const struct kafka_part *part)
+{
+    return part->place == KAFKA_PLACE_SHORTER || part->place == KAFKA_PLACE_REFUSED;
+}
+
 /** A start beyond the end is not an end reached: it will turn out to be out of range. */
 static bool is_past_end(const struct kafka_part *part)
 {
@@ -121,7 +136,7 @@ static bool is_past_end(const struct kafka_part *part)
 /** Call reached_end if it is due; `at_end`: the client just said that there is no more. */
 static void check_end(struct kafka_consumer *c, struct kafka_part *part, bool at_end)
 {
-    if (part->ended || !(at_end || is_past_end(part))) return;
+    if (part->ended || is_resting(part) || !(at_end || is_past_end(part))) return;
     part->ended = true;
     c->events->reached_end(c->events->arg, part->topic, part->partition);
 }
@@ -164,13 +179,30 @@ static void pause_list(struct kafka_consumer *c, rd_kafka_topic_partition_list_t
                      : rd_kafka_resume_partitions(c->rk, list));
 }
 
+/** The partitions that are to be paused (or resumed) now: those that rest are paused for good. */
+static void pause_some(struct kafka_consumer *c, bool resting, bool paused)
+{
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new((int)c->parts_count);
+    for (size_t i = 0; i < c->parts_count; i++)
+        if (is_resting(&c->parts[i]) == resting) list_add(list, c, &c->parts[i]);
+    pause_list(c, list, paused);
+    rd_kafka_topic_partition_list_destroy(list);
+}
+
+/** An assignment forgets what was paused. */
+static void pause_again(struct kafka_consumer *c)
+{
+    pause_some(c, true, true);
+    if (c->paused) pause_some(c, false, true);
+}
+
 /** Hand the client the whole table anew, positions included. Cheap enough for what is rare. */
 static void assign_table(struct kafka_consumer *c)
 {
     rd_kafka_topic_partition_list_t *list = list_of(c);
     note_code(c, "assign", rd_kafka_assign(c->rk, list));
-    if (c->paused) pause_list(c, list, true);
     rd_kafka_topic_partition_list_destroy(list);
+    pause_again(c);
 }
 
 /** Start one partition again from its position: out of range, or let go while paused. */
@@ -184,8 +216,8 @@ static void restart_part(struct kafka_consumer *c, const struct kafka_part *part
     list_add(list, c, part);
     note_failure(c, "unassign", rd_kafka_incremental_unassign(c->rk, list));
     note_failure(c, "assign", rd_kafka_incremental_assign(c->rk, list));
-    if (c->paused) pause_list(c, list, true);
     rd_kafka_topic_partition_list_destroy(list);
+    pause_again(c);
 }
 
 /** The group gives us partitions (cooperative: more of them; eager: all there are). */
@@ -205,9 +237,10 @@ static void on_assign(struct kafka_consumer *c, const rd_kafka_topic_partition_l
         note_failure(c, "assign", rd_kafka_incremental_assign(c->rk, list));
     else
         note_code(c, "assign", rd_kafka_assign(c->rk, list));
-    if (c->paused) pause_list(c, list, true);
     rd_kafka_topic_partition_list_destroy(list);
+    pause_again(c);
     c->joined = true;
+    if (c->parts_count) c->topic_gone = false;
     bk_log_info("kafka", "assigned partitions=%zu new=%d protocol=%s", c->parts_count, given->cnt,
                 rd_kafka_rebalance_protocol(c->rk));
 }
@@ -305,7 +338,7 @@ static bool on_fetch(struct kafka_consumer *c, rd_kafka_event_t *ev)
     const rd_kafka_message_t *msg = rd_kafka_event_message_next(ev);
     if (!msg) return false;
     struct kafka_part *part = find_by_name(c, rd_kafka_topic_name(msg->rkt), msg->partition);
-    if (!part) return false; /* taken back since */
+    if (!part || is_resting(part)) return false; /* taken back since, or not to be read */
     if (c->paused || part->let_go) {
         part->let_go = true;
         return false;
@@ -314,10 +347,10 @@ static bool on_fetch(struct kafka_consumer *c, rd_kafka_event_t *ev)
         c->counts.repeated++;
         return false;
     }
-    c->disconnected = false;
+    c->disconnected = c->topic_gone = false;
     deliver(c, part, msg);
     part->position = msg->offset + 1;
-    part->restarting = false;
+    part->place = KAFKA_PLACE_KNOWN;
     part->delivered = true;
     c->moved = true;
     check_end(c, part, false);
@@ -327,29 +360,105 @@ static bool on_fetch(struct kafka_consumer *c, rd_kafka_event_t *ev)
 static void on_partition_eof(struct kafka_consumer *c, struct kafka_part *part)
 {
     c->disconnected = false;
-    if (part->let_go) return;
-    part->restarting = false;
+    if (part->let_go || is_resting(part)) return;
+    part->place = KAFKA_PLACE_KNOWN;
     check_end(c, part, true);
 }
 
-/** P5: nothing is skipped in silence. What the log still holds is read from its beginning. */
-static void on_out_of_range(struct kafka_consumer *c, struct kafka_part *part)
+/* ---- the log does not hold what comes next ---- */
+
+static void restart_at(struct kafka_consumer *c, struct kafka_part *part, int64_t position)
 {
-    c->counts.errors++;
     c->counts.offset_resets++;
+    part->position = position;
+    part->delivered = false;
+    part->place = KAFKA_PLACE_RESTARTING;
+    restart_part(c, part);
+}
+
+static void restart_from_beginning(struct kafka_consumer *c, struct kafka_part *part)
+{
     snprintf(c->detail, sizeof c->detail,
              "offset_out_of_range: %s [%d] has no offset %lld; restarted from its beginning",
              c->topics[part->topic], part->partition, (long long)part->position);
-    bk_log_error(
-        "kafka",
-        "offset_out_of_range topic=%s partition=%d offset=%lld action=restart_from_beginning "
-        "resets=%llu",
-        c->topics[part->topic], part->partition, (long long)part->position,
-        (unsigned long long)c->counts.offset_resets);
-    part->position = BK_OFFSET_BEGINNING;
-    part->delivered = false;
-    part->restarting = true;
-    restart_part(c, part);
+    bk_log_error("kafka",
+                 "offset_out_of_range topic=%s partition=%d offset=%lld "
+                 "action=restart_from_beginning",
+                 c->topics[part->topic], part->partition, (long long)part->position);
+    restart_at(c, part, BK_OFFSET_BEGINNING);
+}
+
+static void go_on_from(struct kafka_consumer *c, struct kafka_part *part, int64_t low)
+{
+    int64_t lost = low - part->position;
+    c->counts.lost += (uint64_t)lost;
+    snprintf(c->detail, sizeof c->detail, "log_truncated: %s [%d] lost %lld records, %lld to %lld",
+             c->topics[part->topic], part->partition, (long long)lost, (long long)part->position,
+             (long long)low - 1);
+    bk_log_error("kafka",
+                 "log_truncated topic=%s partition=%d from=%lld to=%lld records_lost=%lld "
+                 "action=go_on",
+                 c->topics[part->topic], part->partition, (long long)part->position,
+                 (long long)low - 1, (long long)lost);
+    restart_at(c, part, low);
+}
+
+static void rest(struct kafka_consumer *c, struct kafka_part *part, int64_t high)
+{
+    snprintf(c->detail, sizeof c->detail,
+             "log_shorter_than_state: %s [%d] ends at %lld, the state is at %lld",
+             c->topics[part->topic], part->partition, (long long)high, (long long)part->position);
+    bk_log_error("kafka",
+                 "log_shorter_than_state topic=%s partition=%d ends=%lld state=%lld action=rest "
+                 "mend=\"basketry accept-log %d\"",
+                 c->topics[part->topic], part->partition, (long long)high,
+                 (long long)part->position, part->partition);
+    part->place = KAFKA_PLACE_SHORTER;
+    pause_some(c, true, true);
+}
+
+/** The broker said that it has no such record. */
+static void on_out_of_range(struct kafka_consumer *c, struct kafka_part *part)
+{
+    if (is_resting(part) || part->place == KAFKA_PLACE_ASKED) return;
+    c->counts.errors++;
+    if (part->topic != BK_TOPIC_EVENTS || part->position < 0) {
+        restart_from_beginning(c, part);
+        return;
+    }
+    part->place = KAFKA_PLACE_ASKED; /* the next pull asks */
+    snprintf(c->detail, sizeof c->detail, "offset_out_of_range: %s [%d] has no offset %lld",
+             c->topics[part->topic], part->partition, (long long)part->position);
+}
+
+/** Where the log stands is known: records lost, or another log. A log that grew past our position
+ *  meanwhile is another one as well. */
+static void judge_place(struct kafka_consumer *c, struct kafka_part *part, int64_t low,
+                        int64_t high)
+{
+    if (low > part->position)
+        go_on_from(c, part, low);
+    else
+        rest(c, part, high);
+}
+
+int bk__kafka_consumer_accept(struct kafka_consumer *c, int32_t partition)
+{
+    struct kafka_part *part = find_part(c, BK_TOPIC_EVENTS, partition);
+    if (!part || part->place != KAFKA_PLACE_SHORTER) return BK_ENOENT;
+    bk_log_warn("kafka", "log_accepted topic=%s partition=%d action=restart_from_beginning",
+                c->topics[part->topic], partition);
+    restart_at(c, part, BK_OFFSET_BEGINNING);
+    pause_some(c, false, c->paused);
+    c->detail[0] = '\0';
+    return BK_OK;
+}
+
+uint32_t bk__kafka_consumer_in_place(const struct kafka_consumer *c, enum kafka_place place)
+{
+    uint32_t count = 0;
+    for (size_t i = 0; i < c->parts_count; i++) count += c->parts[i].place == place;
+    return count;
 }
 
 static struct kafka_part *part_of_event(struct kafka_consumer *c, rd_kafka_event_t *ev)
@@ -387,6 +496,7 @@ static void on_error(struct kafka_consumer *c, rd_kafka_event_t *ev)
         return;
     }
     if (err == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN) c->disconnected = true;
+    if (err == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART) c->topic_gone = true;
     note_error(c, err, rd_kafka_event_error_string(ev));
     /* A lost connection is in the client's own log already. */
     bk_log_at(err == RD_KAFKA_RESP_ERR__TRANSPORT ? BK_LOG_DEBUG : BK_LOG_WARN, "kafka",
@@ -483,9 +593,7 @@ void bk__kafka_consumer_pause(struct kafka_consumer *c, bool paused)
 {
     if (!c->rk || c->paused == paused) return;
     c->paused = paused;
-    rd_kafka_topic_partition_list_t *list = list_of(c);
-    pause_list(c, list, paused);
-    rd_kafka_topic_partition_list_destroy(list);
+    pause_some(c, false, paused);
     if (!paused) restart_let_go(c);
 }
 
@@ -494,7 +602,7 @@ void bk__kafka_consumer_commit(struct kafka_consumer *c)
     if (!c->rk || c->role != KAFKA_ROLE_GROUP || !c->moved) return;
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new((int)c->parts_count);
     for (size_t i = 0; i < c->parts_count; i++)
-        if (c->parts[i].position >= 0) list_add(list, c, &c->parts[i]);
+        if (c->parts[i].position >= 0 && !is_resting(&c->parts[i])) list_add(list, c, &c->parts[i]);
     if (list->cnt) rd_kafka_commit(c->rk, list, 1); /* for lag tools: a failure changes nothing */
     rd_kafka_topic_partition_list_destroy(list);
     c->moved = false;
@@ -504,7 +612,8 @@ void bk__kafka_consumer_commit(struct kafka_consumer *c)
 
 static bool wants_end(const struct kafka_part *part)
 {
-    return !part->ended && part->end < 0 && !part->end_asked;
+    bool unknown = !part->ended && part->end < 0 && !is_resting(part);
+    return !part->end_asked && (unknown || part->place == KAFKA_PLACE_ASKED);
 }
 
 struct kafka_question *bk__kafka_consumer_ask_ends(struct kafka_consumer *c)
@@ -531,7 +640,8 @@ void bk__kafka_consumer_learn_ends(struct kafka_consumer *c, const struct kafka_
         struct kafka_part *part = find_part(c, span->topic, span->partition);
         if (!part || part->generation != span->generation) continue;
         part->end_asked = false;
-        if (span->high < 0) continue;
+        if (span->high < 0 || span->low < 0) continue; /* asked again */
+        if (part->place == KAFKA_PLACE_ASKED) judge_place(c, part, span->low, span->high);
         part->end = span->high;
         part->empty = span->high == span->low;
         check_end(c, part, false);

@@ -68,6 +68,15 @@ void bk__kafka_worker_stop(struct kafka_worker **worker);
 
 enum { KAFKA_HELD_MAX = 64 };
 
+/* Does the log hold what comes next? */
+enum kafka_place {
+    KAFKA_PLACE_KNOWN,      /* as far as we know                                     */
+    KAFKA_PLACE_ASKED,      /* the broker says no: where the log stands is asked     */
+    KAFKA_PLACE_RESTARTING, /* a new start was given; nothing delivered since        */
+    KAFKA_PLACE_SHORTER,    /* rests: the log ends before what was applied           */
+    KAFKA_PLACE_REFUSED,    /* rests: its owner has no room for it                   */
+};
+
 struct kafka_part {
     enum bk_topic topic;
     int32_t partition;
@@ -78,13 +87,14 @@ struct kafka_part {
     bool delivered;      /* at least one record since it was (re)started            */
     bool end_asked;      /* an answer is under way                                  */
     bool ended;          /* reached_end was called                                  */
-    bool restarting;     /* was out of range; nothing delivered since               */
-    bool let_go;         /* a record was let go while paused: fetch again on resume */
+    enum kafka_place place;
+    bool let_go; /* a record was let go while paused: fetch again on resume */
 };
 
 struct kafka_counts {
     uint64_t errors;
     uint64_t offset_resets;
+    uint64_t lost;     /* records that were gone before they were read */
     uint64_t repeated; /* records offered again by the client and not delivered twice */
 };
 
@@ -107,6 +117,7 @@ struct kafka_consumer {
     bool nudging;      /* a nudge is under way                        */
     bool joined;       /* a first assignment has come                 */
     bool disconnected; /* all brokers down, as last heard             */
+    bool topic_gone;   /* a topic that is subscribed to does not exist any more */
     bool fatal;
     bool moved;       /* positions moved since the last group commit */
     char detail[160]; /* the last error                              */
@@ -129,6 +140,11 @@ size_t bk__kafka_consumer_drain(struct kafka_consumer *c, size_t max, bool *more
  * the next drain. Returns whether something is waiting. */
 bool bk__kafka_consumer_safety_poll(struct kafka_consumer *c);
 void bk__kafka_consumer_pause(struct kafka_consumer *c, bool paused);
+/** A partition of shop.events that rests because its log is shorter: begin it anew. BK_ENOENT: it
+ *  does not rest. */
+int bk__kafka_consumer_accept(struct kafka_consumer *c, int32_t partition);
+/** Partitions in this place. */
+uint32_t bk__kafka_consumer_in_place(const struct kafka_consumer *c, enum kafka_place place);
 /** Tell the group where we are, without waiting for an answer. */
 void bk__kafka_consumer_commit(struct kafka_consumer *c);
 /** The partitions whose end is not known and not being asked for; NULL when there are none. */

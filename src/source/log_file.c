@@ -442,12 +442,11 @@ static void pause_source(struct bk_source *head, bool paused)
 static void status(struct bk_source *head, struct bk_source_status *out)
 {
     const struct file_source *s = of_head(head);
-    const char *state = s->failed    ? "failed"
-                        : is_over(s) ? "ended"
-                        : s->paused  ? "paused"
-                                     : "assigned";
     memset(out, 0, sizeof *out);
-    snprintf(out->state, sizeof out->state, "%s", state);
+    out->state = s->failed    ? BK_SOURCE_FAILED
+                 : is_over(s) ? BK_SOURCE_ENDED
+                 : s->paused  ? BK_SOURCE_PAUSED
+                              : BK_SOURCE_ASSIGNED;
     snprintf(out->detail, sizeof out->detail, "%s", s->detail);
     out->lag_records = is_over(s) && !s->failed ? 0 : -1;
     out->assigned = s->started ? (uint32_t)s->parts_count : 0;
@@ -481,7 +480,8 @@ static void close_source(struct bk_source *head, void (*closed)(void *arg), void
     free_source(s);
 }
 
-static const struct bk_source_ops file_ops = {pull, pause_source, status, close_source};
+static const struct bk_source_ops file_ops = {
+    .pull = pull, .pause = pause_source, .status = status, .close = close_source};
 
 /** Map the file and check its header. */
 static int map_file(struct file_source *s, const char *path, struct bk_reason *reason)

@@ -263,8 +263,9 @@ void sim_sink_drop(struct sim_sink *sink, uint32_t executed)
 static void status(struct bk_sink *head, struct bk_sink_status *out)
 {
     const struct sim_sink *sink = self(head);
-    *out = (struct bk_sink_status){.inflight = sink->count, .reconnects = sink->reconnects};
-    snprintf(out->state, sizeof out->state, "%s", sink->connected ? "ready" : "backoff");
+    *out = (struct bk_sink_status){.state = sink->connected ? BK_SINK_READY : BK_SINK_BACKOFF,
+                                   .inflight = sink->count,
+                                   .reconnects = sink->reconnects};
     memcpy(out->outcomes, sink->outcomes, sizeof out->outcomes);
 }
 

@@ -135,7 +135,7 @@ static void pause_source(struct bk_source *head, bool paused)
 static void status(struct bk_source *head, struct bk_source_status *out)
 {
     const struct sim_source *source = self(head);
-    *out = (struct bk_source_status){.state = "assigned"};
+    *out = (struct bk_source_status){.state = BK_SOURCE_ASSIGNED};
     for (int32_t p = 0; p < source->log->partitions; p++) {
         out->assigned += source->part[p].assigned;
         if (source->part[p].assigned)
@@ -149,7 +149,8 @@ static void close_source(struct bk_source *head, void (*closed)(void *arg), void
     closed(arg);
 }
 
-static const struct bk_source_ops ops = {pull, pause_source, status, close_source};
+static const struct bk_source_ops ops = {
+    .pull = pull, .pause = pause_source, .status = status, .close = close_source};
 
 void sim_source_init(struct sim_source *source, const struct sim_log *log, struct chance *chance)
 {

@@ -127,7 +127,7 @@ struct bk_sink_status sink_world_status(struct sink_world *world)
 
 bool sink_world_in(struct sink_world *world, const char *state)
 {
-    return strcmp(sink_world_status(world).state, state) == 0;
+    return strcmp(bk_sink_state_word(sink_world_status(world).state), state) == 0;
 }
 
 static bool is_closed(struct sink_world *world)

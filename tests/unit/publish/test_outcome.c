@@ -27,8 +27,8 @@ static void the_first_word_of_an_error_decides_its_class(void **state)
     assert_int_equal(of("NOPERM this user has no permissions"), BK_OUTCOME_NOAUTH);
     assert_int_equal(of("BUSY Redis is busy running a script."), BK_OUTCOME_BUSY);
     assert_int_equal(of("TRYAGAIN Multiple keys request during rehashing"), BK_OUTCOME_BUSY);
-    assert_int_equal(of("MISCONF Redis is configured to save RDB snapshots"), BK_OUTCOME_BUSY);
-    assert_int_equal(of("NOREPLICAS Not enough good replicas to write."), BK_OUTCOME_BUSY);
+    assert_int_equal(of("MISCONF Redis is configured to save RDB snapshots"), BK_OUTCOME_MISCONF);
+    assert_int_equal(of("NOREPLICAS Not enough good replicas to write."), BK_OUTCOME_MISCONF);
     assert_int_equal(of("WRONGTYPE Operation against a key"), BK_OUTCOME_WRONGTYPE);
     assert_int_equal(of("ERR syntax error"), BK_OUTCOME_REFUSED);
 }

@@ -368,7 +368,7 @@ static void a_moved_key_and_a_failed_disk_hold_the_sink(void **state)
 {
     (void)state;
     refuse_and_recover("MOVED 3999 127.0.0.1:6381", BK_OUTCOME_MOVED, true);
-    refuse_and_recover("MISCONF Redis is configured to save RDB snapshots", BK_OUTCOME_BUSY, false);
+    refuse_and_recover("MISCONF Redis is configured to save RDB snapshots", BK_OUTCOME_MISCONF, false);
 }
 
 static void a_wrong_type_is_about_one_key_and_holds_nothing(void **state)

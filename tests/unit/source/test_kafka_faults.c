@@ -7,7 +7,7 @@
 
 static bool is_topic_missing(const struct reader *r)
 {
-    return strcmp(status_of((struct reader *)r).state, "topic_missing") == 0;
+    return status_of((struct reader *)r).state == BK_SOURCE_TOPIC_MISSING;
 }
 
 static void a_missing_topic_is_a_state_and_is_tried_again(void **state)
@@ -33,7 +33,7 @@ static void a_missing_topic_is_a_state_and_is_tried_again(void **state)
     goal = 1;
     assert_true(run_until(&r, 5000, has_goal_ends));
     run_until(&r, 50, NULL);
-    assert_string_equal(status_of(&r).state, "assigned");
+    assert_int_equal(status_of(&r).state, BK_SOURCE_ASSIGNED);
     assert_string_equal(status_of(&r).detail, "");
     close_all(&shop, &loop, &r, 2000);
 }
@@ -68,6 +68,86 @@ static void an_offset_out_of_range_starts_again_from_the_beginning_and_says_so(v
     close_all(&shop, &loop, &r, 2000);
 }
 
+static bool is_resting(const struct reader *r)
+{
+    struct bk_source_status status = status_of((struct reader *)r);
+    return status.resting == 1 && status.state != BK_SOURCE_JOINING;
+}
+
+/* Whatever the owner does, a partition that rests gives no record. */
+static void stays_at_rest(struct shop *shop, struct reader *r, int32_t partition)
+{
+    int64_t before = r->seen[BK_TOPIC_EVENTS][partition].count;
+    sell(shop, BK_TOPIC_EVENTS, partition, 10);
+    r->source->ops->pause(r->source, true);
+    run_until(r, 300, NULL);
+    r->source->ops->pause(r->source, false);
+    run_until(r, 700, NULL);
+    assert_int_equal(r->seen[BK_TOPIC_EVENTS][partition].count, before);
+    assert_true(is_resting(r));
+}
+
+static void a_log_shorter_than_the_state_rests_until_it_is_accepted(void **state)
+{
+    (void)state;
+    uv_loop_t loop;
+    struct shop shop;
+    struct reader r;
+    open_shop(&shop, 1);
+    open_topic(&shop, BK_TOPIC_EVENTS, 2);
+    sell(&shop, BK_TOPIC_EVENTS, 0, 50);
+    sell(&shop, BK_TOPIC_EVENTS, 1, 50);
+    settle(&shop);
+    uv_loop_init(&loop);
+    init_reader(&r, &loop);
+    r.seen[BK_TOPIC_EVENTS][1].start = 4000; /* another log's */
+    open_reader(&r, &shop, "shorter", EVENTS, quick);
+    assert_true(run_until(&r, 15000, is_resting));
+    assert_int_equal(status_of(&r).state, BK_SOURCE_LOG_SHORTER_THAN_STATE);
+    assert_non_null(strstr(status_of(&r).detail, "events [1] ends at 50, the state is at 4000"));
+    goal = 50;
+    assert_true(run_until(&r, 5000, has_goal_total)); /* the other partition goes on */
+    stays_at_rest(&shop, &r, 1);
+    sell(&shop, BK_TOPIC_EVENTS, 0, 50);
+    goal = 100;
+    assert_true(run_until(&r, 5000, has_goal_total));
+    assert_int_equal(r.source->ops->accept(r.source, 0), BK_ENOENT);
+    assert_int_equal(r.source->ops->accept(r.source, 7), BK_ENOENT);
+    r.seen[BK_TOPIC_EVENTS][1].next = 0;
+    assert_int_equal(r.source->ops->accept(r.source, 1), BK_OK);
+    goal = 160;
+    assert_true(run_until(&r, 5000, has_goal_total));
+    assert_int_equal(r.source->ops->accept(r.source, 1), BK_ENOENT);
+    assert_int_equal(status_of(&r).state, BK_SOURCE_ASSIGNED);
+    assert_string_equal(status_of(&r).detail, "");
+    assert_int_equal(status_of(&r).records_lost, 0);
+    close_all(&shop, &loop, &r, 5000);
+}
+
+static void a_partition_its_owner_refuses_is_held_and_not_read(void **state)
+{
+    (void)state;
+    uv_loop_t loop;
+    struct shop shop;
+    struct reader r;
+    open_shop(&shop, 1);
+    open_topic(&shop, BK_TOPIC_EVENTS, 2);
+    sell(&shop, BK_TOPIC_EVENTS, 0, 50);
+    sell(&shop, BK_TOPIC_EVENTS, 1, 50);
+    settle(&shop);
+    uv_loop_init(&loop);
+    init_reader(&r, &loop);
+    r.seen[BK_TOPIC_EVENTS][1].start = BK_OFFSET_REFUSED;
+    open_reader(&r, &shop, "refused", EVENTS, quick);
+    goal = 50;
+    assert_true(run_until(&r, 15000, has_goal_total));
+    assert_int_equal(status_of(&r).state, BK_SOURCE_PARTITIONS_OVER_LIMIT);
+    stays_at_rest(&shop, &r, 1);
+    assert_int_equal(r.source->ops->accept(r.source, 1), BK_ENOENT);
+    assert_int_equal(r.seen[BK_TOPIC_EVENTS][1].ends, 0);
+    close_all(&shop, &loop, &r, 5000);
+}
+
 static void a_broker_that_goes_and_comes_back_costs_no_record(void **state)
 {
     (void)state;
@@ -88,13 +168,13 @@ static void a_broker_that_goes_and_comes_back_costs_no_record(void **state)
         rd_kafka_mock_broker_set_down(shop.cluster, 1);
         sell(&shop, BK_TOPIC_EVENTS, 0, 100);
         run_until(&r, 1500, NULL);
-        assert_string_equal(status_of(&r).state, "disconnected");
+        assert_int_equal(status_of(&r).state, BK_SOURCE_DISCONNECTED);
         rd_kafka_mock_broker_set_up(shop.cluster, 1);
         sell(&shop, BK_TOPIC_EVENTS, 1, 100);
         goal += 200;
         assert_true(run_until(&r, 15000, has_goal_total));
     }
-    assert_string_equal(status_of(&r).state, "assigned");
+    assert_int_equal(status_of(&r).state, BK_SOURCE_ASSIGNED);
     assert_true(status_of(&r).errors > 0);
     close_all(&shop, &loop, &r, 5000);
 }
@@ -122,7 +202,7 @@ static void a_silent_owner_stays_a_member(void **state)
     sell(&shop, BK_TOPIC_EVENTS, 1, 1000);
     run_until(&r, 9000, NULL); /* not pulled, records wait      */
     assert_int_equal(r.total, 0);
-    assert_string_equal(status_of(&r).state, "stalled");
+    assert_int_equal(status_of(&r).state, BK_SOURCE_STALLED);
     r.lazy = false;
     goal = 2000;
     assert_true(run_until(&r, 5000, has_goal_total));
@@ -130,7 +210,7 @@ static void a_silent_owner_stays_a_member(void **state)
     r.source->ops->pause(r.source, true);
     sell(&shop, BK_TOPIC_EVENTS, 0, 1000);
     run_until(&r, 9000, NULL);
-    assert_string_equal(status_of(&r).state, "paused");
+    assert_int_equal(status_of(&r).state, BK_SOURCE_PAUSED);
     assert_int_equal(r.total, 2000);
     r.source->ops->pause(r.source, false);
     goal = 3000;
@@ -164,6 +244,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_missing_topic_is_a_state_and_is_tried_again),
         cmocka_unit_test(an_offset_out_of_range_starts_again_from_the_beginning_and_says_so),
+        cmocka_unit_test(a_log_shorter_than_the_state_rests_until_it_is_accepted),
+        cmocka_unit_test(a_partition_its_owner_refuses_is_held_and_not_read),
         cmocka_unit_test(a_broker_that_goes_and_comes_back_costs_no_record),
         cmocka_unit_test(a_silent_owner_stays_a_member),
         cmocka_unit_test(closing_with_the_broker_down_keeps_its_deadline),

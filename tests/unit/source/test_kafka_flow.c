@@ -92,7 +92,7 @@ static void ends_are_told_once_also_for_empty_partitions_and_for_starts_at_the_e
     goal = 22;
     assert_true(run_until(&r, 5000, has_goal_total));
     run_until(&r, 300, NULL); /* later ends are not told: on_reached_end checks */
-    assert_string_equal(status_of(&r).state, "assigned");
+    assert_int_equal(status_of(&r).state, BK_SOURCE_ASSIGNED);
     close_all(&shop, &loop, &r, 2000);
 }
 

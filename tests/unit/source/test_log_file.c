@@ -123,7 +123,7 @@ static struct bk_source_status read_all(struct bk_source *source, size_t budget)
     do {
         assert_true(bk_source_pull(source, budget) <= budget);
         source->ops->status(source, &status);
-    } while (strcmp(status.state, "ended") != 0 && strcmp(status.state, "failed") != 0);
+    } while (status.state != BK_SOURCE_ENDED && status.state != BK_SOURCE_FAILED);
     return status;
 }
 
@@ -241,7 +241,7 @@ static void prop_what_is_written_is_read_facts_first_whatever_the_budget(void **
         struct bk_source *source = open_source(&r, NULL, path, &reason);
         assert_non_null(source);
         struct bk_source_status status = read_all(source, 1 + i * 13);
-        assert_string_equal(status.state, "ended");
+        assert_int_equal(status.state, BK_SOURCE_ENDED);
         assert_int_equal(status.lag_records, 0);
         assert_int_equal(r.next, r.order_count);
         assert_int_equal(r.ends, PARTITIONS + 3); /* empty partitions included */
@@ -259,7 +259,7 @@ static void turn_until_over(uv_loop_t *loop, struct bk_source *source, struct re
         uv_run(loop, UV_RUN_NOWAIT);
     }
     source->ops->status(source, &status);
-    assert_string_equal(status.state, "ended");
+    assert_int_equal(status.state, BK_SOURCE_ENDED);
 }
 
 static void on_a_loop_it_wakes_until_it_is_over_and_closes_from_the_loop(void **state)
@@ -308,7 +308,7 @@ static void check_damaged(size_t byte, size_t good)
     }
     assert_non_null(source);
     struct bk_source_status status = read_all(source, 3);
-    assert_string_equal(status.state, "failed");
+    assert_int_equal(status.state, BK_SOURCE_FAILED);
     assert_int_equal(status.errors, 1);
     snprintf(where, sizeof where, "at byte %zu", good);
     assert_non_null(strstr(status.detail, where));
