@@ -6,16 +6,17 @@
  *   are the checkpoint and a restart maps them back. All bookkeeping (fill mark, free lists, the
  *   owner's root) stands in the range's own first bytes.
  * WRITING
- *   Every change goes through bk_arena_write, which marks the touched 4 KiB pages. That is where a
- *   checkpoint will copy a page before its first change; reading is a plain load.
+ *   Every change goes through bk_arena_write: that is where a capture (capture.h) copies a 4 KiB
+ *   page before its first change, so that a checkpoint can read the bytes of one instant while the
+ *   loop goes on. Reading is a plain load.
  * ALLOCATION
  *   Size classes, four per doubling (at most 25 % waste), each with a free list; a block is zeroed
  *   when it is freed (erasure is real), so a block that is handed out is all zeroes. No coalescing:
  *   rows grow by doubling, and what they leave is the next row's block; at the limit a larger free
  *   block is cut.
  * THREADS
- *   None: the loop thread owns every arena. No clock, no stdio; mmap at create is the one system
- *   call.
+ *   The loop thread owns every arena; a capture's reader is the one guest. No clock, no stdio; mmap
+ *   at create is the one system call.
  */
 #ifndef BASKETRY_ARENA_H
 #define BASKETRY_ARENA_H
@@ -48,9 +49,12 @@ struct bk_arena_root {
 
 struct bk_arena {
     uint8_t *base;  /* the range; constant from create to destroy  */
-    uint8_t *mark;  /* one byte a page: not 0 = written since the marks were last cleared  */
+    uint8_t *mark;  /* one byte a page: not 0 = captured and not read yet (capture.h) */
     uint64_t limit; /* bytes the fill mark may reach */
     uint64_t reserved;
+    struct bk_capture *capture; /* NULL: none */
+    uint32_t *copies;           /* the capture's: where each captured page was copied */
+    uint64_t captured;          /* bytes at the capture's instant */
 };
 
 /** Reserve addresses for `limit` bytes (rounded up to pages; at most 64 GiB). 0 or BK_ENOMEM. */
@@ -80,11 +84,22 @@ static inline const void *bk_arena_read(const struct bk_arena *arena, bk_ref_t r
     return arena->base + (uint64_t)ref * BK_ARENA_UNIT;
 }
 
+/** Lay the image of a captured arena back: the range's first `bytes` bytes, for the caller to fill
+ *  before anything else is done with the arena; NULL when its limit does not hold them. */
+uint8_t *bk_arena_image(struct bk_arena *arena, uint64_t bytes);
+/** Is what was laid back an arena of exactly these bytes? What stands in it is the owner's word. */
+bool bk_arena_is_whole(const struct bk_arena *arena, uint64_t bytes);
+
+/** A captured page is about to change for the first time (capture.c). */
+void bk__arena_before_change(struct bk_arena *arena, uint64_t page);
+
 /** The one door for changes to bytes [at, at + len) of the range. */
 static inline void *bk_arena_touch(struct bk_arena *arena, uint64_t at, size_t len)
 {
     uint64_t last = (at + len - 1) >> BK_ARENA_PAGE_BITS;
-    for (uint64_t page = at >> BK_ARENA_PAGE_BITS; page <= last; page++) arena->mark[page] = 1;
+    for (uint64_t page = at >> BK_ARENA_PAGE_BITS; page <= last; page++)
+        if (BK_UNLIKELY(__atomic_load_n(&arena->mark[page], __ATOMIC_ACQUIRE)))
+            bk__arena_before_change(arena, page);
     return arena->base + at;
 }
 

@@ -42,6 +42,7 @@ struct bk_state_params {
     uint32_t session_events_max;
     uint32_t cart_lines_max;
     uint32_t history_items_max;
+    uint32_t segments_max; /* at most BK_SEGMENTS_MAX */
     enum bk_consent consent_default;
     int64_t time_ahead_max_ms;
 };
@@ -63,6 +64,7 @@ void bk_state_params_default(struct bk_state_params *params);
     X(BK_STATE_HISTORY_ITEMS_CUT,      "history_items_cut")                                        \
     X(BK_STATE_TIMES_CUT,              "event_times_cut")                                          \
     X(BK_STATE_EVENTS_LATE,            "events_late")                                              \
+    X(BK_STATE_SEGMENTS_OVER_LIMIT,    "segments_over_limit")                                      \
     X(BK_STATE_SESSIONS_STARTED,       "sessions_started")
 /* clang-format on */
 
@@ -130,9 +132,12 @@ struct bk_item {
     int64_t price_minor;               /* BK_NULL_I64: not known */
     uint32_t slot[BK_EPOCH_SLOTS];     /* popularity points by epoch modulo 16, the newest 16 */
     uint32_t known, again; /* receipts of customers with a history; with it in there already */
-    uint32_t pad[2];
+    uint64_t gap_s;        /* seconds since the customer's last time, summed over `again` */
+    uint32_t shelf, brand; /* hashes of the whole category path and of the brand, 0: not known */
+    uint32_t variant;      /* hash of the variant group, 0: it is in none */
+    uint32_t pad;
 };
-_Static_assert(sizeof(struct bk_item) == 160, "whole units of 16 bytes");
+_Static_assert(sizeof(struct bk_item) == 176, "whole units of 16 bytes");
 
 /** UNPOSTED: postings were dropped for want of memory. FORGOT << kind: a row of that kind was
  *  dropped, or an addition refused, for want of memory: what it counts is at most the truth. */
@@ -200,14 +205,20 @@ enum bk_step { BK_STEP_FIRST, BK_STEP_NEW, BK_STEP_STAY, BK_STEP_BACK, BK_STEP_C
 /** Places of a session's items that are told apart: 0 was seen last, 1 before it, ...; further back
  *  is as good as the last of these. */
 enum { BK_WAY_PLACES = 8 };
+/** Steps of a rhythm: how long ago an item was bought, by its usual time between two purchases. */
+enum { BK_RHYTHM_STEPS = 12 };
 
 /** Sums over all shards; part of the state. */
 struct bk_shared_totals {
     uint64_t receipts, sessions, views;
     uint64_t known, again; /* sums of the items' */
+    uint64_t gap_s;
     /* The ways of sessions, by the step before: sights that could have gone to the item at a place,
      * and those that did. */
     uint64_t way_asked[BK_STEP_COUNT][BK_WAY_PLACES], way_taken[BK_STEP_COUNT][BK_WAY_PLACES];
+    /* The rhythm of this shop, by step: purchases of an item that its customer's share of receipts
+     * made one expect (16 fraction bits), and those that came. */
+    uint64_t rhythm_expected_q16[BK_RHYTHM_STEPS], rhythm_came[BK_RHYTHM_STEPS];
     /* points of whole acts (a receipt counts once), by epoch modulo 16 */
     uint64_t acts[BK_EPOCH_SLOTS];
     uint32_t acts_epoch; /* the newest of the 16 */
@@ -222,7 +233,30 @@ struct bk_shared_totals {
     uint32_t dirty_count;
     uint32_t evict_hand;
     uint32_t lossy; /* rows that ever met their limit */
+    /* where people shop: `segments` is struct bk_segment[params.segments_max] in heap, 0 before the
+     * first; numbers are from 1 */
+    bk_ref_t segments;
+    uint32_t segment_count;
+    uint32_t segments_lossy; /* 1: one was turned away for want of a place */
+    uint32_t alike; /* 1: of some item a shelf, brand or variant group is known */
+    uint64_t counters[BK_STATE_COUNTER_COUNT]; /* of shared; shards keep their own */
 };
+
+enum { BK_SEGMENTS_MAX = 255, BK_SEGMENT_ID_BYTES_MAX = 144 };
+
+/** Shoppers who have something of their context in common: "store=17". What they bought is a row of
+ *  pairs, as an item's companions are: total, now and before count points (BK_POINTS_RECEIPT a
+ *  receipt, shared by its lines) by pair epoch. */
+struct bk_segment {
+    uint64_t id_hash;
+    bk_ref_t id; /* bytes in shared.heap */
+    uint16_t id_len;
+    uint16_t epoch; /* of `now`, as in struct bk_pair */
+    bk_ref_t row;   /* bk_map of struct bk_pair: what was bought */
+    uint32_t pad;
+    uint64_t now, before; /* points of whole receipts */
+};
+_Static_assert(sizeof(struct bk_segment) == 40, "whole units of 8 bytes");
 
 static inline const struct bk_item *bk_item(const struct bk_shared *shared, uint32_t item)
 {
@@ -265,6 +299,19 @@ float bk_acts_popularity(const struct bk_shared *shared, uint32_t epoch);
  *  ratio, pulled towards 1 by BK_AGAIN_REG receipts. */
 float bk_item_again(const struct bk_shared *shared, uint32_t item);
 #define BK_AGAIN_REG 20.0f
+/** The usual time between two purchases of the item by one customer, in seconds: the mean of its
+ *  own, pulled towards the mean of everything by BK_GAP_REG of them; 0 while nothing was bought
+ *  twice. */
+uint32_t bk_item_gap_s(const struct bk_shared *shared, uint32_t item);
+#define BK_GAP_REG 10u
+/** The segment whose id has this hash (its low 32 bits), or 0. */
+uint32_t bk_segment_find(const struct bk_shared *shared, uint32_t hash);
+/** A segment by number (1 ..), and its name. */
+const struct bk_segment *bk_segment(const struct bk_shared *shared, uint32_t segment);
+bk_str_t bk_segment_id(const struct bk_shared *shared, uint32_t segment);
+/** Points of a pair or a segment as of a pair epoch: those of that epoch, and of each before half
+ *  as much; only the two newest that counted are known apart. */
+float bk_points_lately(uint16_t counted, float now, float before, uint16_t epoch);
 /** Popularity epoch of a time. */
 uint32_t bk_popularity_epoch(const struct bk_state_params *params, int64_t time_ms);
 
@@ -278,7 +325,8 @@ uint32_t bk_popularity_epoch(const struct bk_state_params *params, int64_t time_
     X(BK_CONTEXT_CART,         "cart",       3600)                                                 \
     X(BK_CONTEXT_CHECKOUT,     "checkout",   3600)                                                 \
     X(BK_CONTEXT_PRODUCT,      "product",    3600)                                                 \
-    X(BK_CONTEXT_EMAIL,        "email",      86400)
+    X(BK_CONTEXT_EMAIL,        "email",      86400)                                                \
+    X(BK_CONTEXT_USUAL,        "usual",      86400)
 /* clang-format on */
 
 enum bk_context {
@@ -337,7 +385,20 @@ struct bk_mark { /* map entry: dismissed or wished items */
 };
 enum { BK_MARK_DISMISSED = 1, BK_MARK_WISHED = 2, BK_MARK_RATED_LOW = 4, BK_MARK_RATED_HIGH = 8 };
 
-enum { BK_ORDERS_KEPT = 8 };
+enum { BK_ORDERS_KEPT = 8, BK_WEEKDAYS = 7 };
+/** What of its context makes a shopper one of a segment. */
+/* clang-format off */
+/*       enum                 word of the name, and field of bk_event; the general one first */
+#define BK_SEGMENT_KIND_TABLE(X)                                                                   \
+    X(BK_SEGMENT_DEVICE,      device)                                                              \
+    X(BK_SEGMENT_STORE,       store)
+/* clang-format on */
+enum bk_segment_kind {
+#define X(name, field) name,
+    BK_SEGMENT_KIND_TABLE(X)
+#undef X
+        BK_SEGMENT_KIND_COUNT
+};
 
 /** One shopper as this shop knows them. Number = subject handle within its shard. */
 struct bk_subject {
@@ -365,10 +426,15 @@ struct bk_subject {
     uint32_t last_item;    /* item viewed last: what the product list is for */
     uint32_t dirty_before; /* the queue is linked both ways: who is forgotten leaves it at once */
     uint32_t bought_s;     /* when it bought last, seconds since 1970 */
-    uint32_t pad1;
+    uint16_t lines_x16;    /* lines of a usual receipt: a decayed mean, in 16ths */
+    uint8_t weekday[BK_WEEKDAYS]; /* receipts by day of the week, UTC, Monday first; halved together
+                                     when one is full */
+    uint8_t pad1[3];
+    /* by enum bk_segment_kind: hash of the name of where it was seen last, 0: not known */
+    uint32_t segment[BK_SEGMENT_KIND_COUNT];
     uint64_t orders[BK_ORDERS_KEPT]; /* hashes of the last order ids, a ring by receipts */
 };
-_Static_assert(sizeof(struct bk_subject) == 192, "whole units of 16 bytes");
+_Static_assert(sizeof(struct bk_subject) == 208, "whole units of 16 bytes");
 
 struct bk_shard {
     int32_t partition;
@@ -416,6 +482,18 @@ static inline const struct bk_session *bk_subject_session(const struct bk_shard 
 uint32_t bk_subject_find(const struct bk_shard *shard, bk_str_t id);
 /** 0.5^(days / 365) with 16 fraction bits. */
 uint32_t bk_year_decay_q16(uint32_t days);
+/** How long ago a bought item was bought last at `now_s`, in 16ths of the time it usually takes: the
+ *  customer's own mean, pulled towards everybody's by two purchases. 16: due. */
+uint32_t bk_bought_due_x16(const struct bk_shared *shared, const struct bk_bought *bought,
+                           uint32_t now_s);
+/** The step of that time, and per step how much more often than usual an item is bought in this
+ *  shop: 1 = as often. */
+uint32_t bk_rhythm_step(uint32_t due_x16);
+void bk_rhythm(const struct bk_shared *shared, float rate[BK_RHYTHM_STEPS]);
+/** The units of it that the customer usually takes, at least 1. */
+uint32_t bk_bought_usually(const struct bk_bought *bought);
+/** The share of the customer's receipts that held it, the newest counting most, in 65536ths. */
+uint32_t bk_bought_share_q16(const struct bk_subject *sub, const struct bk_bought *bought);
 /** What a bought item weighs as of the customer's last receipt: it halves with every 23 receipts
  *  and every 365 days since. */
 uint32_t bk_bought_weight_q16(const struct bk_subject *sub, const struct bk_bought *bought);
@@ -433,7 +511,6 @@ struct bk_engine {
     int32_t shard_top;                      /* partitions are below this */
     bool frozen;          /* evaluate's static protocols: shared state stays as it is */
     struct bk_arena self; /* scratch and the shards' own structs: not part of the state */
-    uint64_t counters[BK_STATE_COUNTER_COUNT]; /* of shared; shards keep their own */
     struct bk__scratch *scratch;
 };
 
@@ -449,7 +526,7 @@ void bk_engine_drop(struct bk_engine *engine, int32_t partition);
 uint64_t bk_shared_bytes(const struct bk_shared *shared);
 /** Bytes of all arenas. */
 uint64_t bk_engine_bytes(const struct bk_engine *engine);
-/** Sum of a counter over all shards. */
+/** Sum of a counter over shared and all shards. */
 uint64_t bk_engine_counter(const struct bk_engine *engine, enum bk_state_counter counter);
 
 /** Where an event stands in the log. */
@@ -491,6 +568,26 @@ void bk_dirty_item_put(struct bk_engine *engine, uint32_t item);
 /** Remember what was written for an item's relation (0, 1); returns false when it is the same as
  *  the last time. */
 bool bk_item_published(struct bk_engine *engine, uint32_t item, unsigned relation, uint32_t hash);
+
+/* ---- checkpoints: the state is what stands in these arenas, and nothing else ---- */
+
+/** The version of the state's meaning: raised when the same bytes mean something else. */
+enum { BK_STATE_VERSION = 1 };
+/** A number that differs when a struct of the state has another size: bytes of another layout are
+ *  never taken for this one's. */
+uint64_t bk_state_layout(void);
+
+/** One arena of the state, by a name that stays. */
+struct bk_section {
+    const char *name;
+    struct bk_arena *arena;
+};
+enum { BK_SECTIONS_MAX = 8 };
+/** The arenas of shared, or of a shard, in an order that stays. Returns how many. */
+size_t bk_shared_sections(struct bk_shared *shared, struct bk_section out[BK_SECTIONS_MAX]);
+size_t bk_shard_sections(struct bk_shard *shard, struct bk_section out[BK_SECTIONS_MAX]);
+/** Back to empty, with the same parameters. 0 or BK_ENOMEM: then only deinit is left. */
+BK_MUST_CHECK int bk_engine_reset(struct bk_engine *engine);
 
 /* ---- digests ---- */
 

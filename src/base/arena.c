@@ -51,10 +51,23 @@ int bk_arena_init(struct bk_arena *arena, uint64_t limit)
 
 void bk_arena_deinit(struct bk_arena *arena)
 {
+    BK_ASSERT(!arena->capture);
     uint64_t marks = round_up(arena->reserved >> BK_ARENA_PAGE_BITS, 1 << BK_ARENA_PAGE_BITS);
     if (arena->base) munmap(arena->base, arena->reserved);
     if (arena->mark) munmap(arena->mark, marks);
     *arena = (struct bk_arena){0};
+}
+
+uint8_t *bk_arena_image(struct bk_arena *arena, uint64_t bytes)
+{
+    bool fits = bytes >= sizeof(struct bk_arena_root) && bytes <= arena->limit;
+    return fits ? arena->base : NULL;
+}
+
+bool bk_arena_is_whole(const struct bk_arena *arena, uint64_t bytes)
+{
+    const struct bk_arena_root *root = bk_arena_root(arena);
+    return root->magic == ARENA_MAGIC && root->used == bytes && root->live <= bytes;
 }
 
 /* The class of a size, and the class's block size. */

@@ -61,6 +61,16 @@ void bk_engine_drop(struct bk_engine *engine, int32_t partition)
     engine->shards[partition] = NULL;
 }
 
+int bk_engine_reset(struct bk_engine *engine)
+{
+    struct bk_state_params params = engine->params;
+    bool frozen = engine->frozen;
+    bk_engine_deinit(engine);
+    int err = bk_engine_init(engine, &params);
+    engine->frozen = frozen;
+    return err;
+}
+
 static uint64_t shard_bytes(const struct bk_shard *shard)
 {
     return bk_arena_bytes(&shard->subjects.arena) + bk_arena_bytes(&shard->index.heads) +
@@ -85,7 +95,7 @@ uint64_t bk_engine_bytes(const struct bk_engine *engine)
 
 uint64_t bk_engine_counter(const struct bk_engine *engine, enum bk_state_counter counter)
 {
-    uint64_t sum = engine->counters[counter];
+    uint64_t sum = bk_totals(&engine->shared)->counters[counter];
     for (int32_t partition = 0; partition < engine->shard_top; partition++)
         if (engine->shards[partition])
             sum += bk_shard_totals(engine->shards[partition])->counters[counter];

@@ -49,6 +49,12 @@ static inline struct bk_shared_totals *bk__totals(struct bk_shared *shared)
     return bk_arena_write(&shared->totals, (bk_ref_t)bk_arena_root(&shared->totals)->owner[0],
                           sizeof(struct bk_shared_totals));
 }
+/* Counts something about shared; bk__count is for a shard. */
+static inline void bk__count_shared(struct bk_engine *engine, enum bk_state_counter counter,
+                                    uint64_t n)
+{
+    bk__totals(&engine->shared)->counters[counter] += n;
+}
 static inline uint32_t bk__add_u32(uint32_t a, uint32_t b)
 {
     return a > UINT32_MAX - b ? UINT32_MAX : a + b;
@@ -76,8 +82,8 @@ static inline struct bk_item_hot *bk__item_hot(struct bk_shared *shared, uint32_
     return bk_table_write(&shared->hot, item);
 }
 void bk__support_add(struct bk_shared *shared, uint32_t item, uint32_t receipts, uint32_t sessions);
-/* A customer with a history bought the item; for the first time or again. */
-void bk__again_add(struct bk_shared *shared, uint32_t item, bool again);
+/* A customer with a history bought the item; for the first time, or again after `gap_s` seconds. */
+void bk__again_add(struct bk_shared *shared, uint32_t item, bool again, uint32_t gap_s);
 void bk__item_fact_set(struct bk_engine *engine, uint32_t item, bk_str_t name, bk_str_t category,
                        bk_str_t brand);
 void bk__item_dirty(struct bk_engine *engine, uint32_t item);
@@ -100,6 +106,17 @@ static inline void bk__pair_add(struct bk_engine *engine, enum bk_pair_kind kind
 {
     bk__pair_share(engine, kind, a, b, weight, weight * BK_STRENGTH_ONE, epoch, who);
 }
+
+/* So many more in that epoch. */
+void bk__pair_count(struct bk_pair *pair, uint16_t epoch, uint32_t weight);
+/* Drop the weakest quarter of a full row, which is lossy from then on. */
+void bk__row_prune(struct bk_engine *engine, bk_ref_t row);
+
+/* ---- segments.c ---- */
+/* Remember where the shopper is. */
+void bk__segments_note(struct bk__turn *turn);
+/* The receipt's lines (scratch.line_item), `share` points each, count for where the shopper is. */
+void bk__segments_bought(struct bk__turn *turn, uint32_t share);
 
 /* ---- postings.c ---- */
 uint32_t bk__posted_create(struct bk_engine *engine, uint64_t key);
@@ -143,6 +160,11 @@ void bk__cart_change(struct bk__turn *turn, enum bk_cart_op op);
 void bk__cart_bought(struct bk__turn *turn);
 void bk__history_bought(struct bk__turn *turn);
 void bk__history_refunded(struct bk__turn *turn);
+/* ---- rhythm.c ---- */
+/* Learn from the receipt (scratch.line_item), which the history does not know yet. */
+void bk__rhythm_learn(struct bk__turn *turn);
+
+/* ---- history.c ---- */
 void bk__mark_set(struct bk__turn *turn, uint32_t item, uint32_t set, uint32_t clear);
 
 /* ---- dedup.c ---- */

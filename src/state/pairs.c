@@ -14,7 +14,7 @@
 
 /* Sums by epoch that commute: see blueprint, "counts by event-time epoch". Epochs compare modulo
  * 2^16. */
-static void count(struct bk_pair *pair, uint16_t epoch, uint32_t weight)
+void bk__pair_count(struct bk_pair *pair, uint16_t epoch, uint32_t weight)
 {
     int ahead = (int16_t)(uint16_t)(epoch - pair->epoch);
     if (pair->total == 0 || ahead > 1) {
@@ -61,7 +61,7 @@ static void select_weakest(struct bk__weak *weak, uint32_t count, uint32_t n)
 }
 
 /* Drop the weakest quarter of a full row. */
-static void prune(struct bk_engine *engine, bk_ref_t row)
+void bk__row_prune(struct bk_engine *engine, bk_ref_t row)
 {
     struct bk_shared *shared = &engine->shared;
     struct bk__weak *weak = engine->scratch->weak;
@@ -78,7 +78,7 @@ static void prune(struct bk_engine *engine, bk_ref_t row)
     struct bk_map_head *head = bk_arena_write(&shared->heap, row, sizeof *head);
     if (!(head->flags & BK_ROW_LOSSY)) bk__totals(shared)->lossy++;
     head->flags |= BK_ROW_LOSSY;
-    engine->counters[BK_STATE_ROWS_PRUNED]++;
+    bk__count_shared(engine, BK_STATE_ROWS_PRUNED, 1);
 }
 
 void bk__pair_share(struct bk_engine *engine, enum bk_pair_kind kind, uint32_t a, uint32_t b,
@@ -89,7 +89,7 @@ void bk__pair_share(struct bk_engine *engine, enum bk_pair_kind kind, uint32_t a
     struct bk_pair *pair = bk_map_edit(&shared->heap, row, b);
     if (!pair) {
         if (bk_map_count(&shared->heap, row) >= engine->params.pair_partners_max)
-            prune(engine, row);
+            bk__row_prune(engine, row);
         bool added;
         pair = bk_map_put(&shared->heap, &row, sizeof *pair, b, &added);
         for (int tries = 0; !pair && tries < 64 && bk__shared_evict(engine); tries++) {
@@ -97,13 +97,13 @@ void bk__pair_share(struct bk_engine *engine, enum bk_pair_kind kind, uint32_t a
             pair = bk_map_put(&shared->heap, &row, sizeof *pair, b, &added);
         }
         if (!pair) {
-            engine->counters[BK_STATE_MEMORY_REFUSED]++;
+            bk__count_shared(engine, BK_STATE_MEMORY_REFUSED, 1);
             bk__item(shared, a)->flags |= (uint8_t)(BK_ITEM_FORGOT << kind);
             return;
         }
         if (bk_item(shared, a)->rows[kind] != row) bk__item(shared, a)->rows[kind] = row;
     }
-    count(pair, epoch, weight);
+    bk__pair_count(pair, epoch, weight);
     pair->strength = bk__add_u32(pair->strength, strength);
     pair->who |= who;
 }

@@ -34,7 +34,7 @@ uint32_t bk__posted_create(struct bk_engine *engine, uint64_t key)
     if (!engine->params.postings_max) return 0;
     uint32_t number = bk_table_add(&engine->shared.posted);
     if (!number) {
-        engine->counters[BK_STATE_MEMORY_REFUSED]++;
+        bk__count_shared(engine, BK_STATE_MEMORY_REFUSED, 1);
         return 0;
     }
     struct bk_posted *posted = posted_write(&engine->shared, number);

@@ -64,7 +64,7 @@ static bool drop_rows(struct bk_engine *engine, uint32_t number)
         item->flags |= (uint8_t)(BK_ITEM_FORGOT << kind);
         dropped++;
     }
-    engine->counters[BK_STATE_ROWS_EVICTED] += dropped;
+    bk__count_shared(engine, BK_STATE_ROWS_EVICTED, dropped);
     bk__totals(shared)->lossy += dropped;
     return dropped > 0;
 }
@@ -96,7 +96,7 @@ bk_ref_t bk__shared_alloc(struct bk_engine *engine, size_t size)
     bk_ref_t ref = bk_arena_alloc(&engine->shared.heap, size);
     for (int i = 0; !ref && i < TRIES && bk__shared_evict(engine); i++)
         ref = bk_arena_alloc(&engine->shared.heap, size);
-    if (!ref) engine->counters[BK_STATE_MEMORY_REFUSED]++;
+    if (!ref) bk__count_shared(engine, BK_STATE_MEMORY_REFUSED, 1);
     return ref;
 }
 
@@ -125,14 +125,25 @@ void bk__support_add(struct bk_shared *shared, uint32_t number, uint32_t receipt
     hot->root_sessions = 1.0f / __builtin_sqrtf((float)hot->sessions + BK_COSINE_REG);
 }
 
-void bk__again_add(struct bk_shared *shared, uint32_t number, bool again)
+void bk__again_add(struct bk_shared *shared, uint32_t number, bool again, uint32_t gap_s)
 {
     struct bk_item *item = bk__item(shared, number);
     struct bk_shared_totals *totals = bk__totals(shared);
     item->known = bk__add_u32(item->known, 1);
     item->again = bk__add_u32(item->again, again);
+    item->gap_s += again ? gap_s : 0;
     totals->known++;
     totals->again += again;
+    totals->gap_s += again ? gap_s : 0;
+}
+
+uint32_t bk_item_gap_s(const struct bk_shared *shared, uint32_t number)
+{
+    const struct bk_item *item = bk_item(shared, number);
+    const struct bk_shared_totals *totals = bk_totals(shared);
+    if (!totals->again) return 0;
+    uint64_t usual = totals->gap_s / totals->again;
+    return (uint32_t)((item->gap_s + BK_GAP_REG * usual) / (item->again + BK_GAP_REG));
 }
 
 float bk_item_again(const struct bk_shared *shared, uint32_t number)
@@ -152,7 +163,7 @@ static uint32_t item_create(struct bk_engine *engine, bk_str_t id)
     uint32_t number = bk_table_add(&shared->items);
     if (!number) {
         bk_arena_free(&shared->heap, bytes, id.len ? id.len : 1);
-        engine->counters[BK_STATE_ITEMS_OVER_LIMIT]++;
+        bk__count_shared(engine, BK_STATE_ITEMS_OVER_LIMIT, 1);
         return 0;
     }
     uint32_t hot = bk_table_add(&shared->hot);
@@ -174,7 +185,7 @@ uint32_t bk__item_intern(struct bk_engine *engine, bk_str_t id)
     uint32_t number = bk_item_find(&engine->shared, id);
     if (number) return number;
     if (bk_table_top(&engine->shared.items) >= engine->params.items_max) {
-        engine->counters[BK_STATE_ITEMS_OVER_LIMIT]++;
+        bk__count_shared(engine, BK_STATE_ITEMS_OVER_LIMIT, 1);
         return 0;
     }
     return item_create(engine, id);
@@ -207,13 +218,19 @@ static bk_str_t cut(bk_str_t text)
     return bk_str(text.p, len);
 }
 
+/* 0: nothing was said. */
+static uint32_t fact_hash(bk_str_t fact)
+{
+    return fact.len ? (uint32_t)bk_hash(fact.p, fact.len) | 1 : 0;
+}
+
 /* The first level of "A > B > C". */
 static uint32_t category_hash(bk_str_t category)
 {
     const char *end = category.len ? memchr(category.p, '>', category.len) : NULL;
     uint32_t len = end ? (uint32_t)(end - category.p) : category.len;
     while (len && category.p[len - 1] == ' ') len--;
-    return len ? (uint32_t)bk_hash(category.p, len) | 1 : 0;
+    return fact_hash(bk_str(category.p, len));
 }
 
 void bk__item_fact_set(struct bk_engine *engine, uint32_t number, bk_str_t name, bk_str_t category,
@@ -233,7 +250,10 @@ void bk__item_fact_set(struct bk_engine *engine, uint32_t number, bk_str_t name,
         item->facts_len[i] = (uint8_t)facts[i].len;
         if (p) p += facts[i].len;
     }
-    bk__item(shared, number)->category = category_hash(facts[1]);
+    item = bk__item(shared, number);
+    item->category = category_hash(facts[1]);
+    item->shelf = fact_hash(facts[1]);
+    item->brand = fact_hash(facts[2]);
 }
 
 void bk_apply_product(struct bk_engine *engine, bk_str_t key, const struct bk_event *event)
@@ -245,6 +265,7 @@ void bk_apply_product(struct bk_engine *engine, bk_str_t key, const struct bk_ev
     if (event->tombstone) {
         bk__item_fact_set(engine, item, none, none, none);
         bk__item(&engine->shared, item)->price_minor = BK_NULL_I64;
+        bk__item(&engine->shared, item)->variant = 0;
         return;
     }
     bool line = event->line_count > 0;
@@ -252,6 +273,10 @@ void bk_apply_product(struct bk_engine *engine, bk_str_t key, const struct bk_ev
     bk__item_fact_set(engine, item, event->name, category, event->brand.p ? event->brand : none);
     bk__item(&engine->shared, item)->price_minor =
         line ? event->lines[0].unit_price_minor : BK_NULL_I64;
+    struct bk_item *it = bk__item(&engine->shared, item);
+    it->variant = fact_hash(event->variant_group);
+    if ((it->variant || it->shelf || it->brand) && !bk_totals(&engine->shared)->alike)
+        bk__totals(&engine->shared)->alike = 1;
 }
 
 /* ---- the queue of dirty items ---- */

@@ -1,5 +1,4 @@
-/* test_arena.c -- blocks against a shadow: apart, zero, within the limit, and every change
- * marked. */
+/* test_arena.c -- blocks against a shadow: apart, zero, within the limit. */
 #include "support/events.h"
 
 #include <setjmp.h>
@@ -77,41 +76,6 @@ static void blocks_never_overlap_are_zero_and_stay_within_the_limit(void **state
     blocks_are_whole(&arena, blocks);
     assert_true(refused > 0);
     assert_true(bk_arena_root(&arena)->magic == magic);
-    bk_arena_deinit(&arena);
-}
-
-static void every_byte_that_changed_lies_in_a_marked_page(void **state)
-{
-    (void)state;
-    struct chance chance = chance_seed("arena marks", 12);
-    struct bk_arena arena;
-    struct block blocks[BLOCKS] = {{0}};
-    assert_int_equal(bk_arena_init(&arena, 1 << 20), BK_OK);
-    uint8_t *before = malloc(1 << 20);
-    unsigned clean = 0;
-    for (int round = 0; round < 200; round++) {
-        memcpy(before, arena.base, 1 << 20);
-        memset(arena.mark, 0, (1 << 20) / PAGE);
-        for (int step = 0; step < 20; step++) {
-            struct block *block = &blocks[chance_below(&chance, BLOCKS)];
-            if (block->ref && chance_one_in(&chance, 2)) {
-                bk_arena_free(&arena, block->ref, block->size);
-                block->ref = 0;
-            } else if (block->ref) {
-                block_fill(&arena, block, (uint8_t)chance_below(&chance, 256));
-            } else {
-                block->size = random_size(&chance);
-                block->ref = bk_arena_alloc(&arena, block->size);
-            }
-        }
-        for (uint32_t page = 0; page < (1 << 20) / PAGE; page++) {
-            clean += !arena.mark[page];
-            if (!arena.mark[page])
-                assert_memory_equal(before + page * PAGE, arena.base + page * PAGE, PAGE);
-        }
-    }
-    assert_true(clean > 0);
-    free(before);
     bk_arena_deinit(&arena);
 }
 
@@ -194,7 +158,6 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(blocks_never_overlap_are_zero_and_stay_within_the_limit),
-        cmocka_unit_test(every_byte_that_changed_lies_in_a_marked_page),
         cmocka_unit_test(at_the_limit_a_larger_free_block_is_cut_into_what_is_asked),
         cmocka_unit_test(a_block_wastes_at_most_a_quarter),
         cmocka_unit_test(a_size_that_no_class_holds_is_refused),

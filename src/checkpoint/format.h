@@ -1,0 +1,139 @@
+/* format.h -- a generation byte by byte. Little-endian, like every machine it was written for.
+ *
+ * A FILE (.bkc) is a header and blocks:
+ *
+ *   | bkc_header 32 | bkc_block 32 | data | bkc_block 32 | data | ... | bkc_block 32 (END) |
+ *
+ *   SECTION  opens a section: number = its place in the file, at = bytes of the whole section, data
+ *            = its name (state.h: bk_shared_sections, bk_shard_sections).
+ *   DATA     bytes [at, at + len) of the open section: the arena as it was. At most BKC_DATA_MAX.
+ *            Runs that hold nothing but zeroes are left out; the first run never is.
+ *   END      number = sections, at = bytes of data in the whole file. What follows it is damage.
+ *
+ *   Each block carries the CRC-32C of its data and, last, that of itself: a flipped bit, a torn or
+ *   missing tail, a block out of its place (sections open in order, `at` only grows) are all seen.
+ *
+ * THE MANIFEST is text, for operators to read; a line each, in this order:
+ *
+ *   basketry checkpoint FORMAT
+ *   generation NUMBER                  as in every file's header: no file of another one passes
+ *   state VERSION LAYOUT               state.h: BK_STATE_VERSION, bk_state_layout() in hex
+ *   epochs PAIR_MS POPULARITY_MS       state counted in other epochs would be misread
+ *   written MS
+ *   topic_partitions N                 of the events topic: their keys move when it changes
+ *   file NAME BYTES                    one a file
+ *   offset PARTITION NEXT              one a partition: the record to read next
+ *   end CRC                            CRC-32C, hex, of everything before this line
+ *
+ * ORDER ON DISK
+ *   folder, files written, each synced, folder synced | promises kept | MANIFEST.new written, synced,
+ *   renamed to MANIFEST, folder synced, parent synced | then only older generations go.
+ * VERSIONS
+ *   FORMAT is raised with this page. Another FORMAT, VERSION, LAYOUT or epoch is refused by name.
+ */
+#ifndef BASKETRY_CHECKPOINT_FORMAT_H
+#define BASKETRY_CHECKPOINT_FORMAT_H
+
+#include "basketry/checkpoint.h"
+
+enum {
+    BKC_FORMAT = 1,
+    BKC_DATA_MAX = 256 << 10,
+    BKC_NAME_MAX = 64,
+    BKC_PATH_MAX = 512,
+    BKC_FILES_MAX = BK_SHARDS_MAX + 1,
+};
+#define BKC_MAGIC    "bkckpt01"
+#define BKC_MANIFEST "MANIFEST"
+#define BKC_SHARED   "shared.bkc"
+
+struct bkc_header {
+    char magic[8];
+    uint32_t format;
+    int32_t partition; /* -1: shared */
+    uint64_t layout;
+    uint32_t generation;
+    uint32_t crc; /* of the bytes before it */
+};
+_Static_assert(sizeof(struct bkc_header) == 32, "as in the essay");
+
+enum bkc_kind { BKC_SECTION = 0x53454331, BKC_DATA = 0x44415431, BKC_END = 0x454e4431 };
+
+struct bkc_block {
+    uint32_t kind;
+    uint32_t number;
+    uint64_t at;
+    uint32_t len; /* of the data that follows */
+    uint32_t data_crc;
+    uint32_t zero;
+    uint32_t crc; /* of the bytes before it */
+};
+_Static_assert(sizeof(struct bkc_block) == 32, "as in the essay");
+_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "files hold the machine's own order");
+
+/* One file of a generation, as the manifest names it. */
+struct bkc_file {
+    char name[BKC_NAME_MAX];
+    int32_t partition; /* -1: shared */
+    uint64_t bytes;
+    int64_t next_offset; /* of a partition */
+};
+
+struct bkc_manifest {
+    uint32_t generation;
+    uint64_t state_version, layout;
+    int64_t pair_epoch_ms, popularity_epoch_ms;
+    bk_wall_ms_t written_ms;
+    int32_t topic_partitions;
+    uint32_t file_count;
+    struct bkc_file *files; /* heap */
+};
+
+/* ---- manifest.c ---- */
+void bkc_manifest_deinit(struct bkc_manifest *manifest);
+/* The text, heap, NUL-terminated; NULL: no memory. */
+char *bkc_manifest_text(const struct bkc_manifest *manifest);
+/* BK_OK, BK_ECORRUPT or BK_EUNSUPPORTED (another FORMAT) with a reason; BK_ENOMEM. */
+int bkc_manifest_parse(const char *text, size_t len, struct bkc_manifest *out,
+                       struct bk_reason *reason);
+/* Is it of this program's state and of these epochs? BK_OK or BK_EUNSUPPORTED with a reason. */
+int bkc_manifest_fits(const struct bkc_manifest *manifest, const struct bk_state_params *params,
+                      struct bk_reason *reason);
+
+/* ---- write.c: the reader's side of a capture ---- */
+
+/* One file to be made of captured arenas. */
+struct bkc_source {
+    struct bkc_file file;
+    struct bk_section sections[BK_SECTIONS_MAX];
+    size_t section_count;
+};
+/* Write and sync one file; fills its bytes. BK_OK, or a code with a reason that names step and path.
+ * `scratch` holds BKC_DATA_MAX bytes. */
+int bkc_file_write(struct bk_disk *disk, const char *folder, uint32_t generation,
+                   struct bkc_source *source, struct bk_capture *capture, uint8_t *scratch,
+                   struct bk_reason *reason);
+/* MANIFEST, by rename; its folder and the folder above are synced. */
+int bkc_manifest_write(struct bk_disk *disk, const char *dir, const char *folder,
+                       const struct bkc_manifest *manifest, struct bk_reason *reason);
+
+/* ---- load.c ---- */
+/* Lay one file's sections into the arenas. BK_OK, BK_ECORRUPT, BK_EUNSUPPORTED, BK_ELIMIT, BK_EIO. */
+int bkc_file_load(const char *folder, uint32_t generation, const struct bkc_file *file,
+                  const struct bk_section *sections, size_t section_count,
+                  struct bk_reason *reason);
+/* Read and check a generation's MANIFEST. BK_ENOENT: it does not count. */
+int bkc_manifest_read(const char *folder, struct bkc_manifest *out, struct bk_reason *reason);
+
+/* ---- folder.c ---- */
+
+/* Numbers of the generations of one prefix, newest first; those without a MANIFEST too. Returns how
+ * many, at most `max`, or a negative code. */
+int bkc_generations(const char *dir, const char *prefix, uint64_t *out, size_t max);
+void bkc_generation_name(char out[64], const char *prefix, uint64_t number);
+/* Remove a generation, the MANIFEST first, so that half a one never counts. Best effort. */
+void bkc_generation_remove(struct bk_disk *disk, const char *dir, const char *name);
+/* Take DIR/LOCK. A file descriptor, or a negative code with a reason. */
+int bkc_lock(const char *dir, struct bk_reason *reason);
+
+#endif

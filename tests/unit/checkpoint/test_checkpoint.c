@@ -1,0 +1,545 @@
+/* test_checkpoint.c -- what is written is what is loaded; what is damaged is named; what fails
+ * leaves what was there. */
+#include "basketry/checkpoint.h"
+
+#include "support/events.h"
+#include "support/torn_disk.h"
+
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+enum { EVENTS = 1500 };
+
+static char dir[64];
+static struct torn_disk disk;
+static struct bk_engine engine, other;
+static struct told *stream;
+static int applied;
+
+static struct bk_state_params small_params(void)
+{
+    struct bk_state_params params = told_params();
+    params.dedup_events = 1024;
+    return params;
+}
+
+static int open_shop(void **state)
+{
+    (void)state;
+    struct chance chance = {4711};
+    struct told_shape shape = told_shape();
+    struct bk_state_params params = small_params();
+    shape.partitions = 3;
+    params.shards_max = 3;
+    snprintf(dir, sizeof dir, "/tmp/bk-checkpoint-XXXXXX");
+    assert_non_null(mkdtemp(dir));
+    torn_disk_init(&disk);
+    told_engine(&engine, &params);
+    told_engine(&other, &params);
+    stream = told_stream(&chance, &shape, EVENTS);
+    applied = 0;
+    return 0;
+}
+
+static int close_shop(void **state)
+{
+    (void)state;
+    char command[128];
+    told_stream_free(stream, EVENTS);
+    bk_engine_deinit(&engine);
+    bk_engine_deinit(&other);
+    snprintf(command, sizeof command, "rm -rf %s", dir);
+    return system(command) == 0 ? 0 : -1;
+}
+
+static void apply_to(struct bk_engine *to, int from, int until)
+{
+    for (int i = from; i < until; i++) told_apply(to, &stream[i]);
+}
+
+static void apply_more(int events)
+{
+    apply_to(&engine, applied, applied + events);
+    applied += events;
+}
+
+static struct bk_checkpoint *open_checkpoint(void)
+{
+    struct bk_checkpoint_options options = {.dir = dir,
+                                            .interval_ms = 1000,
+                                            .records_max = 1000000,
+                                            .copy_bytes_max = 1 << 20,
+                                            .keep = 2,
+                                            .disk = &disk.head,
+                                            .at_once = true};
+    struct bk_reason reason = {{0}};
+    int code;
+    struct bk_checkpoint *cp = bk_checkpoint_open(&options, &code, &reason);
+    if (!cp) fail_msg("%s", reason.text);
+    return cp;
+}
+
+static struct bk_checkpoint_turn turn_at(int64_t ms)
+{
+    return (struct bk_checkpoint_turn){
+        .mono = {ms}, .wall_ms = 1000000 + ms, .records = (uint64_t)applied, .topic_partitions = 3};
+}
+
+/* Write a generation of the engine as it is. */
+static void write_now(struct bk_checkpoint *cp, int64_t ms)
+{
+    struct bk_checkpoint_turn turn = turn_at(ms);
+    bk_checkpoint_ask(cp);
+    bk_checkpoint_step(cp, &engine, &turn);
+}
+
+static void assert_same_state(const struct bk_engine *a, const struct bk_engine *b)
+{
+    uint64_t lossy_a, lossy_b;
+    assert_int_equal(a->shard_top, b->shard_top);
+    for (int32_t p = 0; p < a->shard_top; p++) {
+        assert_int_equal(bk_shard_digest(a->shards[p]), bk_shard_digest(b->shards[p]));
+        assert_memory_equal(bk_shard_totals(a->shards[p]), bk_shard_totals(b->shards[p]),
+                            sizeof(struct bk_shard_totals));
+    }
+    assert_int_equal(bk_shared_digest(&a->shared, &lossy_a),
+                     bk_shared_digest(&b->shared, &lossy_b));
+    assert_int_equal(lossy_a, lossy_b);
+}
+
+static void load_newest_into(struct bk_engine *empty, int expected)
+{
+    struct bk_generation generation;
+    struct bk_reason reason;
+    struct bk_checkpoint *cp = open_checkpoint();
+    assert_int_equal(bk_engine_reset(empty), BK_OK);
+    int err = bk_checkpoint_load(cp, empty, &generation, &reason);
+    if (err != BK_OK) fail_msg("%s", reason.text);
+    assert_int_equal(generation.number, expected);
+    bk_checkpoint_close(&cp);
+}
+
+static void what_was_written_is_loaded_and_goes_on_as_if_nothing_had_been(void **state)
+{
+    (void)state;
+    struct bk_generation generation;
+    struct bk_reason reason;
+    apply_more(1000);
+    struct bk_checkpoint *cp = open_checkpoint();
+    write_now(cp, 1);
+    assert_true(bk_checkpoint_is_idle(cp));
+    bk_checkpoint_close(&cp);
+    cp = open_checkpoint();
+    assert_int_equal(bk_checkpoint_load(cp, &other, &generation, &reason), BK_OK);
+    assert_int_equal(generation.number, 1);
+    assert_int_equal(generation.shards, 3);
+    assert_int_equal(generation.topic_partitions, 3);
+    assert_same_state(&engine, &other);
+    apply_more(500);
+    apply_to(&other, 1000, 1500);
+    assert_same_state(&engine, &other);
+    bk_checkpoint_close(&cp);
+}
+
+static void a_generation_holds_the_instant_it_began_although_the_engine_goes_on(void **state)
+{
+    (void)state;
+    struct bk_checkpoint_options options = {
+        .dir = dir, .interval_ms = 1000, .records_max = 1, .copy_bytes_max = 64 << 20, .keep = 2};
+    struct bk_reason reason;
+    int code;
+    apply_more(1000);
+    struct bk_checkpoint *cp = bk_checkpoint_open(&options, &code, &reason);
+    struct bk_checkpoint_turn turn = turn_at(1);
+    bk_checkpoint_step(cp, &engine, &turn);
+    while (!bk_checkpoint_is_idle(cp)) {
+        struct bk_checkpoint_status status;
+        bk_checkpoint_status(cp, &status);
+        if (applied < EVENTS && status.state == BK_CHECKPOINT_CAPTURING) apply_more(1);
+        turn.mono.ms++;
+        bk_checkpoint_step(cp, &engine, &turn);
+    }
+    assert_true(applied > 1000);
+    bk_checkpoint_close(&cp);
+    load_newest_into(&other, 1);
+    apply_to(&other, 1000, applied);
+    assert_same_state(&engine, &other);
+}
+
+/* ---- damage ---- */
+
+static void path_of(char path[128], const char *name, int number)
+{
+    snprintf(path, 128, "%s/generation-%010d/%s", dir, number, name);
+}
+
+static long size_of(const char *path)
+{
+    struct stat st;
+    assert_int_equal(stat(path, &st), 0);
+    return (long)st.st_size;
+}
+
+static void flip(const char *path, long at)
+{
+    FILE *file = fopen(path, "r+");
+    assert_non_null(file);
+    fseek(file, at, SEEK_SET);
+    int c = fgetc(file);
+    fseek(file, at, SEEK_SET);
+    fputc(c ^ 0x10, file);
+    fclose(file);
+}
+
+static void a_flipped_bit_anywhere_is_seen_and_the_generation_before_is_loaded(void **state)
+{
+    (void)state;
+    static const char *const names[] = {"shared.bkc", "partition-0001.bkc", "MANIFEST"};
+    struct chance chance = chance_seed("flipped bits", 81);
+    apply_more(500);
+    struct bk_checkpoint *cp = open_checkpoint();
+    write_now(cp, 1);
+    apply_more(500);
+    write_now(cp, 2);
+    bk_checkpoint_close(&cp);
+    for (int round = 0; round < 120; round++) {
+        char path[128];
+        path_of(path, names[round % 3], 2);
+        long at = (long)chance_below(&chance, (uint32_t)size_of(path));
+        if (round < 3) at = size_of(path) - 1;
+        flip(path, at);
+        load_newest_into(&other, 1);
+        flip(path, at);
+    }
+    load_newest_into(&other, 2);
+    assert_same_state(&engine, &other);
+}
+
+static void a_file_cut_short_or_too_long_is_seen(void **state)
+{
+    (void)state;
+    char path[128];
+    struct chance chance = chance_seed("cut files", 82);
+    apply_more(500);
+    struct bk_checkpoint *cp = open_checkpoint();
+    write_now(cp, 1);
+    apply_more(500);
+    write_now(cp, 2);
+    bk_checkpoint_close(&cp);
+    path_of(path, "shared.bkc", 2);
+    FILE *file = fopen(path, "a");
+    fputc('x', file);
+    fclose(file);
+    load_newest_into(&other, 1);
+    for (int round = 0; round < 40; round++) {
+        long size = (long)chance_below(&chance, (uint32_t)size_of(path));
+        assert_int_equal(truncate(path, round ? size : size_of(path) - 2), 0);
+        load_newest_into(&other, 1);
+        if (size_of(path) < 2) break;
+    }
+    assert_int_equal(remove(path), 0);
+    load_newest_into(&other, 1);
+}
+
+static void a_file_of_another_generation_is_not_taken(void **state)
+{
+    (void)state;
+    char path[128], stranger[128];
+    apply_more(500);
+    struct bk_checkpoint *cp = open_checkpoint();
+    write_now(cp, 1);
+    apply_more(500);
+    write_now(cp, 2);
+    bk_checkpoint_close(&cp);
+    path_of(path, "partition-0001.bkc", 2);
+    path_of(stranger, "partition-0001.bkc", 1);
+    assert_int_equal(remove(path), 0);
+    assert_int_equal(link(stranger, path), 0);
+    load_newest_into(&other, 1);
+}
+
+/* ---- refusals ---- */
+
+static void refusal(const struct bk_state_params *params, int expected, const char *names)
+{
+    struct bk_generation generation;
+    struct bk_reason reason;
+    struct bk_engine empty;
+    told_engine(&empty, params);
+    struct bk_checkpoint *cp = open_checkpoint();
+    assert_int_equal(bk_checkpoint_load(cp, &empty, &generation, &reason), expected);
+    if (!strstr(reason.text, names)) fail_msg("'%s' does not name %s", reason.text, names);
+    bk_checkpoint_close(&cp);
+    bk_engine_deinit(&empty);
+}
+
+static void state_counted_in_other_epochs_or_too_large_is_refused_by_name(void **state)
+{
+    (void)state;
+    apply_more(1000);
+    struct bk_checkpoint *cp = open_checkpoint();
+    write_now(cp, 1);
+    bk_checkpoint_close(&cp);
+    struct bk_state_params params = small_params();
+    params.pair_epoch_ms *= 2;
+    refusal(&params, BK_EUNSUPPORTED, "state.pair_epoch");
+    params = small_params();
+    params.popularity_epoch_ms /= 2;
+    refusal(&params, BK_EUNSUPPORTED, "state.popularity_epoch");
+    params = small_params();
+    params.bytes_max = 64 << 10;
+    refusal(&params, BK_ELIMIT, "state.bytes_max");
+}
+
+static void another_format_is_refused_by_name(void **state)
+{
+    (void)state;
+    char path[128], text[4096];
+    apply_more(100);
+    struct bk_checkpoint *cp = open_checkpoint();
+    write_now(cp, 1);
+    bk_checkpoint_close(&cp);
+    path_of(path, "MANIFEST", 1);
+    FILE *file = fopen(path, "r");
+    size_t len = fread(text, 1, sizeof text, file) - strlen("end 01234567\n");
+    fclose(file);
+    text[strlen("basketry checkpoint ")] = '9';
+    file = fopen(path, "w");
+    fwrite(text, 1, len, file);
+    fprintf(file, "end %08x\n", bk_crc32c(0, text, len));
+    fclose(file);
+    struct bk_state_params params = small_params();
+    refusal(&params, BK_EUNSUPPORTED, "format 9");
+}
+
+static void the_folder_belongs_to_one_process(void **state)
+{
+    (void)state;
+    struct bk_checkpoint_options options = {.dir = dir, .keep = 2};
+    struct bk_reason reason;
+    int code;
+    struct bk_checkpoint *first = open_checkpoint();
+    assert_null(bk_checkpoint_open(&options, &code, &reason));
+    assert_int_equal(code, BK_EAGAIN);
+    assert_non_null(strstr(reason.text, "is held by the process with pid"));
+    bk_checkpoint_close(&first);
+    first = open_checkpoint();
+    bk_checkpoint_close(&first);
+}
+
+/* ---- when, and how many ---- */
+
+static void two_generations_are_kept_and_rests_of_cut_off_attempts_go(void **state)
+{
+    (void)state;
+    char path[128];
+    struct bk_checkpoint *cp = open_checkpoint();
+    for (int i = 1; i <= 4; i++) {
+        apply_more(100);
+        write_now(cp, i);
+    }
+    bk_checkpoint_close(&cp);
+    path_of(path, "MANIFEST", 2);
+    assert_int_not_equal(access(path, F_OK), 0);
+    path_of(path, "MANIFEST", 3);
+    assert_int_equal(access(path, F_OK), 0);
+    path_of(path, "MANIFEST", 4);
+    assert_int_equal(remove(path), 0); /* killed before the rename */
+    cp = open_checkpoint();
+    path_of(path, "shared.bkc", 4);
+    assert_int_not_equal(access(path, F_OK), 0);
+    bk_checkpoint_close(&cp);
+    load_newest_into(&other, 3);
+}
+
+static void one_is_due_after_the_interval_or_the_records_and_never_for_nothing(void **state)
+{
+    (void)state;
+    struct bk_checkpoint_status status;
+    struct bk_checkpoint *cp = open_checkpoint();
+    struct bk_checkpoint_turn turn = turn_at(1);
+    apply_more(10);
+    for (turn.mono.ms = 1; turn.mono.ms < 1000; turn.mono.ms += 100) {
+        turn.records = 10;
+        bk_checkpoint_step(cp, &engine, &turn);
+        bk_checkpoint_status(cp, &status);
+        assert_int_equal(status.written, 0);
+    }
+    turn.mono.ms = 1001;
+    bk_checkpoint_step(cp, &engine, &turn);
+    bk_checkpoint_status(cp, &status);
+    assert_int_equal(status.written, 1);
+    for (turn.mono.ms = 1001; turn.mono.ms < 9000; turn.mono.ms += 500)
+        bk_checkpoint_step(cp, &engine, &turn); /* nothing happened */
+    bk_checkpoint_ask(cp);
+    bk_checkpoint_step(cp, &engine, &turn);
+    bk_checkpoint_status(cp, &status);
+    assert_int_equal(status.written, 1);
+    assert_true(bk_checkpoint_is_idle(cp));
+    turn.records = 10 + 1000000;
+    bk_checkpoint_step(cp, &engine, &turn);
+    bk_checkpoint_status(cp, &status);
+    assert_int_equal(status.written, 2);
+    bk_checkpoint_close(&cp);
+}
+
+static void a_generation_counts_only_when_what_was_promised_before_it_is_kept(void **state)
+{
+    (void)state;
+    struct bk_checkpoint_status status;
+    struct bk_generation generation;
+    struct bk_reason reason;
+    apply_more(100);
+    struct bk_checkpoint *cp = open_checkpoint();
+    struct bk_checkpoint_turn turn = turn_at(1);
+    turn.letters = (struct bk_promises){.made = 5, .kept = 4};
+    turn.erasures = (struct bk_promises){.made = 2, .kept = 1};
+    bk_checkpoint_ask(cp);
+    bk_checkpoint_step(cp, &engine, &turn);
+    turn.letters = (struct bk_promises){.made = 9, .kept = 5};
+    bk_checkpoint_step(cp, &engine, &turn);
+    bk_checkpoint_status(cp, &status);
+    assert_int_equal(status.state, BK_CHECKPOINT_SETTLING);
+    assert_int_equal(bk_checkpoint_load(cp, &other, &generation, &reason), BK_ENOENT);
+    turn.erasures.kept = 2;
+    bk_checkpoint_step(cp, &engine, &turn);
+    bk_checkpoint_status(cp, &status);
+    assert_int_equal(status.written, 1);
+    bk_checkpoint_close(&cp);
+    load_newest_into(&other, 1);
+}
+
+static void copies_over_their_bound_end_the_attempt_and_the_next_one_succeeds(void **state)
+{
+    (void)state;
+    struct bk_checkpoint_options options = {
+        .dir = dir, .interval_ms = 1, .records_max = 1, .copy_bytes_max = 4096, .keep = 2};
+    struct bk_checkpoint_status status;
+    struct bk_reason reason;
+    int code;
+    apply_more(100);
+    struct bk_checkpoint *cp = bk_checkpoint_open(&options, &code, &reason);
+    struct bk_checkpoint_turn turn = turn_at(1);
+    bk_checkpoint_step(cp, &engine, &turn);
+    apply_more(600); /* touches far more than one page, and the thread may not even run yet */
+    do {
+        turn.mono.ms++;
+        turn.records = (uint64_t)applied;
+        bk_checkpoint_step(cp, &engine, &turn);
+        bk_checkpoint_status(cp, &status);
+    } while (status.state != BK_CHECKPOINT_IDLE && turn.mono.ms < 5000);
+    turn.mono.ms += 20000;
+    do {
+        turn.mono.ms++;
+        bk_checkpoint_step(cp, &engine, &turn);
+        usleep(100);
+        bk_checkpoint_status(cp, &status);
+    } while (status.state != BK_CHECKPOINT_IDLE || !status.generation);
+    bk_checkpoint_close(&cp);
+    load_newest_into(&other, (int)status.generation);
+    assert_same_state(&engine, &other);
+}
+
+/* ---- a disk that fails ---- */
+
+static void
+whatever_call_of_the_disk_fails_the_generation_before_stays_and_the_next_succeeds(void **state)
+{
+    (void)state;
+    static const int errors[] = {-ENOSPC, -EIO};
+    struct bk_checkpoint_status status;
+    bool failed = true;
+    apply_more(400);
+    struct bk_checkpoint *cp = open_checkpoint();
+    write_now(cp, 1);
+    for (uint64_t n = 1; failed; n++) {
+        bk_checkpoint_status(cp, &status);
+        uint64_t before = status.generation, failures = status.failures;
+        applied++; /* something to write */
+        disk.error = errors[n % 2];
+        disk.fail_at = disk.calls + n;
+        write_now(cp, (int64_t)n * 100000);
+        bk_checkpoint_status(cp, &status);
+        failed = status.failures > failures;
+        disk.fail_at = 0;
+        if (failed) {
+            assert_int_equal(status.generation, before);
+            assert_true(status.error[0]);
+            struct bk_generation generation;
+            struct bk_reason reason;
+            char name[64];
+            snprintf(name, sizeof name, "generation-%010d", (int)before);
+            assert_int_equal(bk_engine_reset(&other), BK_OK);
+            assert_int_equal(bk_generation_load(dir, name, &other, &generation, &reason), BK_OK);
+        }
+        write_now(cp, (int64_t)n * 100000 + 50000);
+        bk_checkpoint_status(cp, &status);
+        if (failed) assert_true(status.generation > before);
+        assert_string_equal(status.error, "");
+        disk.file_count = 0;
+    }
+    bk_checkpoint_close(&cp);
+    load_newest_into(&other, (int)status.generation);
+    assert_same_state(&engine, &other);
+}
+
+static void after_a_power_cut_at_any_call_the_newest_whole_generation_is_loaded(void **state)
+{
+    (void)state;
+    struct chance chance = chance_seed("power cuts", 83);
+    struct bk_generation generation;
+    struct bk_reason reason;
+    apply_more(300);
+    struct bk_checkpoint *cp = open_checkpoint();
+    write_now(cp, 1);
+    uint64_t newest = 1;
+    bool told_written = false;
+    for (uint64_t n = 1; !told_written; n++) {
+        struct bk_checkpoint_status status;
+        apply_more(5);
+        disk.file_count = disk.rename_count = 0;
+        disk.crash_at = disk.calls + n;
+        write_now(cp, (int64_t)n * 100000);
+        bk_checkpoint_status(cp, &status);
+        told_written = status.generation > newest;
+        bk_checkpoint_close(&cp);
+        torn_disk_crash(&disk, chance_next(&chance));
+        cp = open_checkpoint();
+        assert_int_equal(bk_engine_reset(&other), BK_OK);
+        assert_int_equal(bk_checkpoint_load(cp, &other, &generation, &reason), BK_OK);
+        assert_true(generation.number >= newest); /* what was whole once stays */
+        if (told_written) assert_true(generation.number > newest);
+        newest = generation.number;
+    }
+    bk_checkpoint_close(&cp);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+#define T(name) cmocka_unit_test_setup_teardown(name, open_shop, close_shop)
+        T(what_was_written_is_loaded_and_goes_on_as_if_nothing_had_been),
+        T(a_generation_holds_the_instant_it_began_although_the_engine_goes_on),
+        T(a_flipped_bit_anywhere_is_seen_and_the_generation_before_is_loaded),
+        T(a_file_cut_short_or_too_long_is_seen),
+        T(a_file_of_another_generation_is_not_taken),
+        T(state_counted_in_other_epochs_or_too_large_is_refused_by_name),
+        T(another_format_is_refused_by_name),
+        T(the_folder_belongs_to_one_process),
+        T(two_generations_are_kept_and_rests_of_cut_off_attempts_go),
+        T(one_is_due_after_the_interval_or_the_records_and_never_for_nothing),
+        T(a_generation_counts_only_when_what_was_promised_before_it_is_kept),
+        T(copies_over_their_bound_end_the_attempt_and_the_next_one_succeeds),
+        T(whatever_call_of_the_disk_fails_the_generation_before_stays_and_the_next_succeeds),
+        T(after_a_power_cut_at_any_call_the_newest_whole_generation_is_loaded),
+#undef T
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
