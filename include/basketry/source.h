@@ -152,19 +152,26 @@ struct bk_source *bk_source_kafka_create(struct uv_loop_s *loop,
                                          const struct bk_source_events *events,
                                          struct bk_reason *reason);
 
-/* ---- a log file ---- */
+/* ---- a log in files ---- */
 
-/** Replay a file written by bk_log_writer (format at the top of src/source/log_file.c); same
- *  contract, ends included. `loop` may be NULL: then nothing is woken and the owner pulls until
- *  every partition reached its end, or status says "failed": what precedes damage (or a missing
- *  tail) has then been delivered, and `detail` names the byte. */
-struct bk_source *bk_source_file_create(struct uv_loop_s *loop, const char *path,
+struct bk_file_options {
+    const char *path;     /* a file written by bk_log_writer, or an archive's folder (archive.h) */
+    bk_wall_ms_t from_ms; /* events before this time are left out; 0: none           */
+    bk_wall_ms_t to_ms;   /* records, facts too, of this time and later; 0: none     */
+};
+/** Replay a log; same contract, ends included, and partitions interleaved by timestamp. What was
+ *  written after it was opened is not seen. `loop` may be NULL: then nothing is woken and the owner
+ *  pulls until every partition reached its end, or status says "failed": what precedes damage (or a
+ *  missing tail) has then been delivered, and `detail` names file and byte. A start offset that the
+ *  log does not reach back to fails by name. `path` may go after the call. */
+struct bk_source *bk_source_file_create(struct uv_loop_s *loop,
+                                        const struct bk_file_options *options,
                                         const struct bk_source_events *events,
                                         struct bk_reason *reason);
 
 struct bk_log_writer;
 /** Create (or truncate) a log file with `partitions` partitions of shop.events; the fact topics
- *  have one each. */
+ *  have one each. The format is at the top of src/source/log_block.c. */
 struct bk_log_writer *bk_log_writer_create(const char *path, int32_t partitions,
                                            struct bk_reason *reason);
 /** Append one record; partition < 0 means by key (murmur2, as Kafka's Java client does); offset is

@@ -196,7 +196,10 @@ static struct bk_source *make_source(struct run *run, struct bk_reason *reason)
 {
     const struct bk_config *cfg = run->line.cfg;
     struct bk_source_events events = bk_pipeline_source_events(run->pl, ask_for_turn, run);
-    if (run->file) return bk_source_file_create(&run->loop, run->file, &events, reason);
+    if (run->file) {
+        struct bk_file_options file = {.path = run->file};
+        return bk_source_file_create(&run->loop, &file, &events, reason);
+    }
     struct bk_kafka_options options = {
         .brokers = cfg->kafka_brokers,
         .group_id = cfg->kafka_group,
@@ -297,7 +300,8 @@ static int start(struct run *run)
 
 static const struct cli_option options[] = {
     {"until-end", 0, NULL, "stop, drained and published, at the ends the partitions had at start"},
-    {"file", 'f', "FILE", "read a log file made by `import --to file:FILE` instead of Kafka"},
+    {"file", 'f', "FILE",
+     "read a log instead of Kafka: a file of `import --to file:`, or an archive's folder"},
 };
 
 static const struct cli_usage usage = {

@@ -1,6 +1,8 @@
-/* test_log_file.c -- what is written is read, facts first; what is damaged is said, and nothing
+/* test_log_source.c -- what is written is read, facts first; what is damaged is said, and nothing
  * made up.
  */
+#include "../../../src/source/log_block.h"
+
 #include "basketry/source.h"
 
 #include "basketry/log.h"
@@ -27,7 +29,6 @@ struct model_record {
     bool has_key, has_value;
     char key[40], value[400];
     uint32_t key_len, value_len;
-    size_t ends_at; /* byte of the file behind it */
 };
 
 static struct model_record model[RECORDS_MAX];
@@ -98,15 +99,45 @@ static void init_reader(struct reader *r)
         for (int p = 0; p < 8; p++) r->start[topic][p] = BK_OFFSET_BEGINNING;
 }
 
-/** The order in which the first `bytes` of the file must be delivered: facts, then events. */
-static void expect(struct reader *r, size_t bytes)
+/** Each partition up to here, and no further: what damage leaves. */
+static int64_t limit[BK_TOPIC_COUNT][8];
+static bool facts_are_whole = true;
+
+static void lift_limits(void)
 {
-    for (int events = 0; events < 2; events++)
-        for (size_t i = 0; i < model_count; i++) {
-            const struct model_record *m = &model[i];
-            if ((m->topic == BK_TOPIC_EVENTS) != events || m->ends_at > bytes) continue;
-            if (m->offset >= r->start[m->topic][m->partition]) r->order[r->order_count++] = i;
-        }
+    for (int topic = 0; topic < BK_TOPIC_COUNT; topic++)
+        for (int p = 0; p < 8; p++) limit[topic][p] = INT64_MAX;
+    facts_are_whole = true;
+}
+
+/** The naive merge: the partition whose next record is the oldest; equal: facts first, then the
+ *  lower number. */
+static void expect_phase(struct reader *r, bool events)
+{
+    size_t at[BK_TOPIC_COUNT][8] = {{0}};
+    for (;;) {
+        const struct model_record *best = NULL;
+        for (int topic = 0; topic < BK_TOPIC_COUNT; topic++)
+            for (int p = 0; p < 8; p++) {
+                if ((topic == BK_TOPIC_EVENTS) != events) continue;
+                size_t *i = &at[topic][p];
+                while (*i < model_count &&
+                       (model[*i].topic != (enum bk_topic)topic || model[*i].partition != p ||
+                        model[*i].offset < r->start[topic][p]))
+                    ++*i;
+                if (*i == model_count || model[*i].offset >= limit[topic][p]) continue;
+                if (!best || model[*i].timestamp_ms < best->timestamp_ms) best = &model[*i];
+            }
+        if (!best) return;
+        r->order[r->order_count++] = (size_t)(best - model);
+        at[best->topic][best->partition]++;
+    }
+}
+
+static void expect(struct reader *r)
+{
+    expect_phase(r, false);
+    if (facts_are_whole) expect_phase(r, true);
 }
 
 static struct bk_source *open_source(struct reader *r, uv_loop_t *loop, const char *file,
@@ -114,7 +145,8 @@ static struct bk_source *open_source(struct reader *r, uv_loop_t *loop, const ch
 {
     struct bk_source_events events = {r,          on_record,      on_assigned,
                                       on_revoked, on_reached_end, on_wake};
-    return bk_source_file_create(loop, file, &events, reason);
+    struct bk_file_options options = {.path = file};
+    return bk_source_file_create(loop, &options, &events, reason);
 }
 
 static struct bk_source_status read_all(struct bk_source *source, size_t budget)
@@ -137,8 +169,6 @@ static void append(struct bk_log_writer *writer, struct model_record *m, int32_t
     int32_t partitions = m->topic == BK_TOPIC_EVENTS ? PARTITIONS : 1;
     m->partition = asked < 0 ? bk_partition_of(key, partitions) : asked;
     m->offset = nexts[m->topic][m->partition]++;
-    size_t len = 40 + key.len + value.len;
-    m->ends_at = (m == model ? 64 : m[-1].ends_at) + (len + 7) / 8 * 8;
 }
 
 static struct bk_log_writer *write_model(uint64_t seed, size_t count, bool facts)
@@ -237,7 +267,8 @@ static void prop_what_is_written_is_read_facts_first_whatever_the_budget(void **
             r.start[BK_TOPIC_EVENTS][1] = (int64_t)(counts[i / 4] / 10);
             r.start[BK_TOPIC_STOCK][0] = 5;
         }
-        expect(&r, SIZE_MAX);
+        lift_limits();
+        expect(&r);
         struct bk_source *source = open_source(&r, NULL, path, &reason);
         assert_non_null(source);
         struct bk_source_status status = read_all(source, 1 + i * 13);
@@ -271,7 +302,8 @@ static void on_a_loop_it_wakes_until_it_is_over_and_closes_from_the_loop(void **
     write_file(1, 1000, true);
     uv_loop_init(&loop);
     init_reader(&r);
-    expect(&r, SIZE_MAX);
+    lift_limits();
+    expect(&r);
     struct bk_source *source = open_source(&r, &loop, path, &reason);
     assert_non_null(source);
     bk_source_pull(source, 100);
@@ -292,16 +324,33 @@ static void on_a_loop_it_wakes_until_it_is_over_and_closes_from_the_loop(void **
 /* ---- damage
  * ------------------------------------------------------------------------------------ */
 
-/** The copy is damaged at `byte`: either it is refused, or exactly what precedes is delivered. */
-static void check_damaged(size_t byte, size_t good)
+/** The blocks of the intact file, as its index tells them. */
+static struct log_file index_of_path;
+
+/** The copy lacks every block at and behind `cut`, and the block at `flipped`; what is left of each
+ *  partition is what precedes its first missing block. */
+static void set_limits(size_t cut, size_t flipped)
+{
+    lift_limits();
+    for (size_t i = 0; i < index_of_path.count; i++) {
+        const struct log_block_head *head = &index_of_path.blocks[i];
+        size_t at = index_of_path.at[i], end = at + LOG_HEAD_BYTES + head->packed_bytes;
+        if (end <= cut && !(flipped >= at && flipped < end)) continue;
+        int64_t *left = &limit[head->topic][head->partition];
+        *left = bk_min_i64(*left, head->from);
+        if (head->topic != BK_TOPIC_EVENTS) facts_are_whole = false;
+    }
+}
+
+/** Either it is refused, or exactly what precedes the damage is delivered. */
+static void check_damaged(size_t byte, const char *where)
 {
     struct reader r;
     struct bk_reason reason = {""};
-    char where[32];
     init_reader(&r);
-    expect(&r, good);
+    expect(&r);
     struct bk_source *source = open_source(&r, NULL, copy, &reason);
-    if (byte < 64) {
+    if (byte < LOG_HEAD_BYTES) {
         assert_null(source);
         assert_non_null(strstr(reason.text, "copy"));
         return;
@@ -310,51 +359,70 @@ static void check_damaged(size_t byte, size_t good)
     struct bk_source_status status = read_all(source, 3);
     assert_int_equal(status.state, BK_SOURCE_FAILED);
     assert_int_equal(status.errors, 1);
-    snprintf(where, sizeof where, "at byte %zu", good);
-    assert_non_null(strstr(status.detail, where));
+    if (!strstr(status.detail, where)) fail_msg("%s, not %s", status.detail, where);
+    assert_non_null(strstr(status.detail, "copy"));
     assert_int_equal(r.next, r.order_count);
     for (int p = 0; p < PARTITIONS; p++) assert_int_equal(r.ended[BK_TOPIC_EVENTS][p], 0);
     assert_int_equal(bk_source_pull(source, 3), 0);
     source->ops->close(source, on_closed, &r);
 }
 
-/** The end of the last record that lies before `byte`. */
-static size_t good_before(size_t byte)
+/** The end of the last block that lies whole before `byte`, as the failure names it. */
+static void name_good_before(char where[32], size_t byte)
 {
-    size_t good = 64;
-    for (size_t i = 0; i < model_count && model[i].ends_at <= byte; i++) good = model[i].ends_at;
-    return good;
+    size_t good = LOG_HEAD_BYTES;
+    for (size_t i = 0; i < index_of_path.count; i++) {
+        size_t end = index_of_path.at[i] + LOG_HEAD_BYTES + index_of_path.blocks[i].packed_bytes;
+        if (end <= byte) good = end;
+    }
+    snprintf(where, 32, "at byte %zu", good);
 }
 
 static void a_file_cut_at_any_byte_gives_its_prefix_and_says_where_it_ends(void **state)
 {
     (void)state;
     size_t len;
+    char where[32];
+    struct bk_reason reason;
     for (int facts = 0; facts < 2; facts++) {
         write_file(42, 25, facts);
         char *bytes = slurp(path, &len);
-        assert_int_equal(len, model[model_count - 1].ends_at);
+        assert_int_equal(bk__log_file_load(&index_of_path, path, &reason), 0);
         for (size_t cut = 0; cut < len; cut++) {
             spill(copy, bytes, cut);
-            check_damaged(cut, good_before(cut));
+            set_limits(cut, SIZE_MAX);
+            facts_are_whole = false; /* without its end, nobody knows that it holds all facts */
+            name_good_before(where, cut);
+            check_damaged(cut, where);
         }
+        bk__log_file_deinit(&index_of_path);
         free(bytes);
     }
 }
 
-static void a_file_with_any_byte_changed_gives_what_precedes_and_says_where(void **state)
+static void a_file_with_any_byte_changed_gives_what_is_whole_and_says_where(void **state)
 {
     (void)state;
     size_t len;
+    struct bk_reason reason;
     for (int facts = 0; facts < 2; facts++) {
         write_file(43, 25, facts);
         char *bytes = slurp(path, &len);
+        assert_int_equal(bk__log_file_load(&index_of_path, path, &reason), 0);
         for (size_t at = 0; at < len; at++) {
+            char where[32] = "at byte";
+            bool in_block = at < (size_t)index_of_path.at[index_of_path.count - 1] +
+                                     LOG_HEAD_BYTES +
+                                     index_of_path.blocks[index_of_path.count - 1].packed_bytes;
+            set_limits(SIZE_MAX, at);
+            if (in_block && at >= LOG_HEAD_BYTES) name_good_before(where, at);
+            if (!in_block) facts_are_whole = false; /* the seal */
             bytes[at] ^= (char)(1 << at % 8);
             spill(copy, bytes, len);
-            check_damaged(at, good_before(at));
+            check_damaged(at, where);
             bytes[at] ^= (char)(1 << at % 8);
         }
+        bk__log_file_deinit(&index_of_path);
         free(bytes);
     }
 }
@@ -362,24 +430,28 @@ static void a_file_with_any_byte_changed_gives_what_precedes_and_says_where(void
 static void a_file_whose_writer_never_closed_it_is_not_taken_for_whole(void **state)
 {
     (void)state;
-    size_t len, unsealed_len;
-    write_file(44, 25, true);
-    char *bytes = slurp(path, &len);
-    /* While a writer is at work, its header vouches for nothing yet. */
+    struct reader r;
+    struct bk_reason reason = {""};
     struct bk_log_writer *writer = bk_log_writer_create(copy, PARTITIONS, NULL);
     assert_non_null(writer);
-    for (int i = 0; i < 10000; i++) /* enough for its buffer to reach the disk */
+    static char value[4000];
+    for (int i = 0; i < 1000; i++) /* enough for blocks to reach the disk */
         assert_int_equal(bk_log_writer_append(writer, BK_TOPIC_EVENTS, 0, 1, BK_STR("k"),
-                                              BK_STR("a value of some length")),
+                                              bk_str(value, sizeof value)),
                          0);
-    char *unsealed = slurp(copy, &unsealed_len);
+    model_count = 0;
+    init_reader(&r);
+    struct bk_source_events events = {.arg = &r, .assigned = on_assigned, .wake = on_wake};
+    struct bk_file_options options = {.path = copy, .to_ms = 1}; /* its records are not asked for */
+    events.reached_end = on_reached_end;
+    struct bk_source *source = bk_source_file_create(NULL, &options, &events, &reason);
+    assert_non_null(source);
+    struct bk_source_status status = read_all(source, 100);
+    assert_int_equal(status.state, BK_SOURCE_FAILED);
+    assert_non_null(strstr(status.detail, "did not close"));
+    assert_int_equal(r.ends, 0);
+    source->ops->close(source, on_closed, &r);
     assert_int_equal(bk_log_writer_close(&writer), 0);
-    assert_true(unsealed_len > 64);
-    memcpy(bytes, unsealed, 64);
-    spill(copy, bytes, len);
-    check_damaged(64, len);
-    free(unsealed);
-    free(bytes);
 }
 
 static void what_cannot_be_opened_is_said(void **state)
@@ -394,6 +466,9 @@ static void what_cannot_be_opened_is_said(void **state)
           77);
     assert_null(open_source(&r, NULL, copy, &reason));
     assert_non_null(strstr(reason.text, "not a log file"));
+    spill(copy, "BKLOG\r\n\0\1\0\0\0", 12);
+    assert_null(open_source(&r, NULL, copy, &reason));
+    assert_non_null(strstr(reason.text, "version 1"));
     assert_null(bk_log_writer_create(copy, 0, &reason));
     assert_null(bk_log_writer_create("/nowhere/at/all", 1, &reason));
 }
@@ -422,7 +497,7 @@ int main(void)
         cmocka_unit_test(prop_what_is_written_is_read_facts_first_whatever_the_budget),
         cmocka_unit_test(on_a_loop_it_wakes_until_it_is_over_and_closes_from_the_loop),
         cmocka_unit_test(a_file_cut_at_any_byte_gives_its_prefix_and_says_where_it_ends),
-        cmocka_unit_test(a_file_with_any_byte_changed_gives_what_precedes_and_says_where),
+        cmocka_unit_test(a_file_with_any_byte_changed_gives_what_is_whole_and_says_where),
         cmocka_unit_test(a_file_whose_writer_never_closed_it_is_not_taken_for_whole),
         cmocka_unit_test(what_cannot_be_opened_is_said),
     };
