@@ -11,6 +11,7 @@ static const struct bk_cli_command commands[] = {
     {"inspect", bk_cmd_inspect, "look into a running instance"},
     {"status", bk_cmd_status, "say how a running instance is"},
     {"verify", bk_cmd_verify, "compare what Redis holds with what the state says"},
+    {"accept-log", bk_cmd_accept_log, "read a topic that was made anew from its beginning"},
     {"check-config", bk_cmd_check_config, "check, show or explain the configuration"},
     {"version", bk_cmd_version, "name the version and its libraries"},
 };

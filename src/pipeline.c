@@ -5,7 +5,8 @@
  * A turn publishes before it pulls, so that back-pressure is seen first, and publishes again what
  * the pull changed, so that a fresh event does not wait for the next turn. Intake rests when too
  * many lists wait or Redis has taken nothing for a second: what waits are bits, so resting is about
- * freshness of what is published first, not about memory.
+ * freshness of what is published first, not about memory. After REST_PAUSE_MS of rest the source is
+ * paused, which lets go of what was prefetched, and pulled all the same: rebalances go on.
  */
 #include "basketry/pipeline.h"
 
@@ -16,6 +17,8 @@
 enum {
     PULL_PER_TURN = 128,
     SINK_AWAY_MS = 1000,
+    REST_PAUSE_MS = 3000,
+    WATCH_MS = 200,
     PARTITIONS_MAX = BK_SHARDS_MAX,
 };
 
@@ -36,6 +39,10 @@ struct bk_pipeline {
     bool closing;
     bk_mono_ms_t started;
     bk_mono_ms_t room_at;   /* when the sink last had room                                    */
+    bk_mono_ms_t rested_at; /* since when intake rests */
+    bk_mono_ms_t watch_at;  /* when the stages were last looked at */
+    struct bk_watch watch;
+    bool refused; /* the last answer to a write was an error class: room may be one of a trial */
     bk_mono_ms_t stream_at; /* when the stream's clock last moved                             */
     int64_t stream_ms;
     uint32_t assigned, ended; /* partitions of shop.events                                      */
@@ -47,11 +54,21 @@ struct bk_pipeline {
 const char *bk_intake_word(enum bk_intake intake)
 {
     static const char *const words[] = {
-#define X(name, word, text) word,
+#define X(name, word, health, text) word,
         BK_INTAKE_TABLE(X)
 #undef X
     };
     return (size_t)intake < BK_COUNTOF(words) ? words[intake] : "?";
+}
+
+enum bk_health bk_intake_health(enum bk_intake intake)
+{
+    static const enum bk_health healths[] = {
+#define X(name, word, health, text) health,
+        BK_INTAKE_TABLE(X)
+#undef X
+    };
+    return (size_t)intake < BK_COUNTOF(healths) ? healths[intake] : BK_HEALTH_DOWN;
 }
 
 /* ---- making ---- */
@@ -203,8 +220,11 @@ static void on_record(void *arg, const struct bk_record *record)
     bk_metrics_add(&pl->metrics, BK_METRIC_RECORDS + verdict.code, 1);
 }
 
-/* ---- partitions come and go: a revoked one is kept warm, and goes on where it stopped if it comes
- * back ---- */
+/* ---- partitions come and go ----
+ *
+ * A revoked partition is kept warm: it holds its share of the budget, publishes nothing (its lists
+ * are another's), and goes on from its own next offset if it comes back. Then what Redis holds of
+ * it is not known any more, and all live lists are written again. */
 
 static int64_t on_assigned(void *arg, enum bk_topic topic, int32_t partition)
 {
@@ -212,17 +232,18 @@ static int64_t on_assigned(void *arg, enum bk_topic topic, int32_t partition)
     if (topic != BK_TOPIC_EVENTS) return BK_OFFSET_BEGINNING;
     struct bk_shard *shard = bk_engine_shard(&pl->engine, partition);
     if (!shard) {
-        bk_log_error("state", "no_shard partition=%d shards_max=%lld", partition,
-                     (long long)pl->cfg.state_shards_max);
-        return BK_OFFSET_BEGINNING;
+        bk_log_error("state",
+                     "partitions_over_limit partition=%d shards_max=%lld action=rest "
+                     "mend=\"state.shards_max\"",
+                     partition, (long long)pl->cfg.state_shards_max);
+        return BK_OFFSET_REFUSED;
     }
     pl->assigned++;
     pl->is_assigned[partition] = true;
     pl->has_ended[partition] = false;
-    if (pl->assigned > (uint32_t)pl->cfg.state_shards_max)
-        bk_log_warn("state", "budget_divided_among_fewer shards_max=%lld partitions=%u",
-                    (long long)pl->cfg.state_shards_max, pl->assigned);
     int64_t next = bk_shard_totals(shard)->next_offset;
+    if (shard->away) bk_publisher_connected(pl->publisher, true);
+    shard->away = false;
     return next ? next : BK_OFFSET_BEGINNING;
 }
 
@@ -232,6 +253,7 @@ static void on_revoked(void *arg, enum bk_topic topic, int32_t partition)
     if (topic != BK_TOPIC_EVENTS || partition >= PARTITIONS_MAX || !pl->is_assigned[partition])
         return;
     pl->is_assigned[partition] = false;
+    pl->engine.shards[partition]->away = true;
     pl->assigned--;
     if (pl->has_ended[partition]) pl->ended--;
     pl->has_ended[partition] = false;
@@ -269,6 +291,10 @@ struct bk_source_events bk_pipeline_source_events(struct bk_pipeline *pl, void (
 static void on_outcome(void *arg, const struct bk_ticket *ticket, enum bk_outcome outcome)
 {
     struct bk_pipeline *pl = arg;
+    if (outcome == BK_OUTCOME_STORED)
+        pl->refused = false;
+    else if (outcome != BK_OUTCOME_UNKNOWN && bk_outcome_retry(outcome))
+        pl->refused = true;
     bk_publisher_outcome(pl->publisher, ticket, outcome, pl->wall ? pl->wall() : pl->now.wall_ms);
 }
 
@@ -301,6 +327,14 @@ static void set_clocks(struct bk_pipeline *pl, bk_mono_ms_t mono, bk_wall_ms_t w
                               pl->stream_ms + (pl->stream_ms ? mono.ms - pl->stream_at.ms : 0)};
 }
 
+static void note_rest(struct bk_pipeline *pl, enum bk_intake before, bk_mono_ms_t last)
+{
+    bool rested = before == BK_INTAKE_WINDOW || before == BK_INTAKE_SINK;
+    if (rested)
+        bk_metrics_add(&pl->metrics, BK_METRIC_PAUSED_TIME, (uint64_t)(pl->now.mono.ms - last.ms));
+    if (!rested) pl->rested_at = pl->now.mono;
+}
+
 static void decide_intake(struct bk_pipeline *pl)
 {
     enum bk_intake before = pl->intake;
@@ -322,10 +356,39 @@ static void decide_intake(struct bk_pipeline *pl)
         bk_log_info("pipeline", "intake_resumes now=%s", bk_intake_word(pl->intake));
 }
 
-/* A sink that answers has room before the turn fills it again, or after. */
+/* A sink that answers has room before the turn fills it again, or after. The room of a trial is not
+ * room: it ends with the first write that is taken, or when nothing is left to try. */
 static void note_room(struct bk_pipeline *pl)
 {
-    if (bk_sink_room(pl->sink)) pl->room_at = pl->now.mono;
+    bool trial = pl->refused && bk_publisher_waiting(pl->publisher);
+    if (!trial && bk_sink_room(pl->sink)) pl->room_at = pl->now.mono;
+}
+
+/* Look at the stages now and then: what status says is what was seen. */
+static void watch(struct bk_pipeline *pl)
+{
+    if (pl->watch_at.ms && pl->now.mono.ms - pl->watch_at.ms < WATCH_MS) return;
+    pl->watch_at = pl->now.mono;
+    struct bk_source_status source;
+    struct bk_sink_status sink;
+    pl->source->ops->status(pl->source, &source);
+    pl->sink->ops->status(pl->sink, &sink);
+    bk_watch_look(&pl->watch, BK_STAGE_SOURCE, bk_source_state_word(source.state),
+                  bk_source_state_health(source.state), source.detail, pl->now.wall_ms);
+    bk_watch_look(&pl->watch, BK_STAGE_SINK, bk_sink_state_word(sink.state),
+                  bk_sink_state_health(sink.state), sink.detail, pl->now.wall_ms);
+    bk_watch_look(&pl->watch, BK_STAGE_INTAKE, bk_intake_word(pl->intake),
+                  bk_intake_health(pl->intake), "", pl->now.wall_ms);
+}
+
+/* Records if intake flows; rebalances and the like in a long rest as well. */
+static size_t pull(struct bk_pipeline *pl)
+{
+    bool flowing = pl->intake == BK_INTAKE_FLOWING;
+    bool long_rest = !flowing && pl->intake != BK_INTAKE_CLOSING &&
+                     pl->now.mono.ms - pl->rested_at.ms > REST_PAUSE_MS;
+    pl->source->ops->pause(pl->source, long_rest);
+    return flowing || long_rest ? bk_source_pull(pl->source, PULL_PER_TURN) : 0;
 }
 
 /* What was just pulled is ranked at its own time: the clocks go on first. */
@@ -337,13 +400,16 @@ static bool publish_pulled(struct bk_pipeline *pl, bk_mono_ms_t mono, bk_wall_ms
 
 bool bk_pipeline_turn(struct bk_pipeline *pl, bk_mono_ms_t mono, bk_wall_ms_t wall_ms)
 {
+    bk_mono_ms_t last = pl->now.mono;
+    enum bk_intake before = pl->intake;
     set_clocks(pl, mono, wall_ms);
     note_room(pl);
     bool more = bk_publisher_turn(pl->publisher, &pl->now); /* 1. push out what is ready */
     note_room(pl);
     decide_intake(pl); /* 2. is there room? */
-    bool flowing = pl->intake == BK_INTAKE_FLOWING;
-    size_t took = flowing ? bk_source_pull(pl->source, PULL_PER_TURN) : 0; /* 3. pull no more */
+    note_rest(pl, before, last);
+    size_t took = pull(pl); /* 3. pull no more */
+    watch(pl);
     /* Catching up: first what happened, then what it changed. */
     bool behind = took == PULL_PER_TURN;
     if (took && !behind) more = publish_pulled(pl, mono, wall_ms); /* 4. what it changed */
@@ -403,6 +469,11 @@ enum bk_intake bk_pipeline_intake(const struct bk_pipeline *pl)
     return pl->intake;
 }
 
+const struct bk_watch *bk_pipeline_watch(const struct bk_pipeline *pl)
+{
+    return &pl->watch;
+}
+
 struct bk_now bk_pipeline_now(const struct bk_pipeline *pl)
 {
     return pl->now;
@@ -443,6 +514,11 @@ static void set_outside_gauges(struct bk_pipeline *pl)
                    source.lag_records < 0 ? 0 : (uint64_t)source.lag_records);
     bk_metrics_set(m, BK_METRIC_KAFKA_PARTITIONS, source.assigned);
     bk_metrics_set(m, BK_METRIC_KAFKA_ERRORS, source.errors);
+    bk_metrics_set(m, BK_METRIC_KAFKA_RESTING, source.resting);
+    bk_metrics_set(m, BK_METRIC_KAFKA_RESETS, source.offset_resets);
+    bk_metrics_set(m, BK_METRIC_KAFKA_LOST, source.records_lost);
+    for (int stage = 0; stage < BK_STAGE_COUNT; stage++)
+        bk_metrics_set(m, BK_METRIC_HEALTH + (uint32_t)stage, pl->watch.stage[stage].health);
 }
 
 const struct bk_metrics *bk_pipeline_metrics(struct bk_pipeline *pl)

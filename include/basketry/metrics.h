@@ -92,6 +92,14 @@ extern "C" {
       "Partitions of shop.events assigned to this instance.", "0: this instance is a standby, or cannot reach the group.") \
     X(BK_METRIC_KAFKA_ERRORS,          "basketry_kafka_errors_total",             COUNTER,    "",        "", 1, \
       "librdkafka reported an error.", "The log names it.") \
+    X(BK_METRIC_KAFKA_RESTING,         "basketry_kafka_partitions_resting",       GAUGE,      "",        "", 1, \
+      "Partitions that are held and not read: their log is shorter than the state, or state.shards_max has no share for them.", "Not 0: `basketry status` names which and why; deploy/README.md says what to do.") \
+    X(BK_METRIC_KAFKA_RESETS,          "basketry_kafka_offset_resets_total",      COUNTER,    "",        "", 1, \
+      "A partition started again from elsewhere: the offset it wanted was gone.", "Look at basketry_kafka_records_lost_total and at the topic's retention.") \
+    X(BK_METRIC_KAFKA_LOST,            "basketry_kafka_records_lost_total",       COUNTER,    "",        "", 1, \
+      "A record of shop.events was gone from the log before it was read.", "Above 0: the log names partition and offsets; keep the log longer.") \
+    X(BK_METRIC_HEALTH,                "basketry_health",                         GAUGE,      "stage",   "source|sink|intake|", 3, \
+      "0: ok, 1: degraded, 2: down.", "Alert on 2 that lasts a minute: `basketry status` names state and last error.") \
     X(BK_METRIC_CONTROL_REQUESTS,      "basketry_control_requests_total",         COUNTER,    "",        "", 1, \
       "A question came through the control socket.", "Nothing.") \
     X(BK_METRIC_UPTIME,                "basketry_uptime_seconds",                 GAUGE_MS,   "",        "", 1, \

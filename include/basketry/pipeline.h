@@ -13,26 +13,28 @@
 #include "basketry/metrics.h"
 #include "basketry/publisher.h"
 #include "basketry/source.h"
+#include "basketry/watch.h"
 
 #ifdef __cplusplus
 extern "C" {
 #endif
 
 /* clang-format off */
-/*       enum                  word            what it means */
+/*       enum                  word            health              what it means */
 #define BK_INTAKE_TABLE(X)                                                                                       \
-    X(BK_INTAKE_FLOWING,       "flowing",      "records are pulled as they come")                                \
-    X(BK_INTAKE_WINDOW,        "window_full",  "more lists wait for Redis than lists.waiting_max allows")        \
-    X(BK_INTAKE_SINK,          "redis_away",   "Redis took nothing for a second: frozen, refusing or gone")      \
-    X(BK_INTAKE_CLOSING,       "closing",      "shutting down: what is in hand is finished, nothing new begins")
+    X(BK_INTAKE_FLOWING,       "flowing",      BK_HEALTH_OK,       "records are pulled as they come")            \
+    X(BK_INTAKE_WINDOW,        "window_full",  BK_HEALTH_OK,       "more lists wait for Redis than lists.waiting_max allows") \
+    X(BK_INTAKE_SINK,          "redis_away",   BK_HEALTH_DOWN,     "Redis took nothing for a second: frozen, refusing or gone") \
+    X(BK_INTAKE_CLOSING,       "closing",      BK_HEALTH_DEGRADED, "shutting down: what is in hand is finished, nothing new begins")
 /* clang-format on */
 
 enum bk_intake {
-#define X(name, word, text) name,
+#define X(name, word, health, text) name,
     BK_INTAKE_TABLE(X)
 #undef X
 };
 const char *bk_intake_word(enum bk_intake intake);
+enum bk_health bk_intake_health(enum bk_intake intake);
 
 struct bk_pipeline;
 
@@ -75,6 +77,7 @@ struct bk_sink *bk_pipeline_sink(struct bk_pipeline *pipeline);
 /** Counters, with the gauges brought up to date. */
 const struct bk_metrics *bk_pipeline_metrics(struct bk_pipeline *pipeline);
 enum bk_intake bk_pipeline_intake(const struct bk_pipeline *pipeline);
+const struct bk_watch *bk_pipeline_watch(const struct bk_pipeline *pipeline);
 struct bk_now bk_pipeline_now(const struct bk_pipeline *pipeline);
 
 /** State parameters of a configuration. */

@@ -7,6 +7,7 @@
  *   inspect digest                      digests of shards and shared
  *   inspect counters                    all metrics
  *   verify [CURSOR]                     a page of keys with the list each should hold now
+ *   accept-log PARTITION                a log that is shorter than the state is the right one
  */
 #ifndef BASKETRY_QUESTIONS_H
 #define BASKETRY_QUESTIONS_H
@@ -15,6 +16,7 @@
 #include "basketry/control.h"
 #include "basketry/publisher.h"
 #include "basketry/source.h"
+#include "basketry/watch.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -27,6 +29,7 @@ struct bk_instance {
     struct bk_publisher *publisher;
     struct bk_source *source;
     struct bk_sink *sink;
+    const struct bk_watch *watch;
     const struct bk_config *cfg;
     void *arg;
     const struct bk_metrics *(*metrics)(void *arg); /* with gauges up to date */

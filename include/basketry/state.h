@@ -444,6 +444,7 @@ struct bk_shard {
     struct bk_arena dedup; /* see dedup.c */
     struct bk_arena totals;
     struct bk_engine *engine;
+    bool away; /* somebody else has the partition now: kept, not published. Not state */
 };
 
 /** Numbers of one shard; part of the state. */
@@ -517,9 +518,19 @@ struct bk_engine {
 /** An engine in `engine` (caller's storage), empty. 0 or BK_ENOMEM. */
 BK_MUST_CHECK int bk_engine_init(struct bk_engine *engine, const struct bk_state_params *params);
 void bk_engine_deinit(struct bk_engine *engine);
-/** The partition's shard, created empty when missing; NULL when memory or BK_SHARDS_MAX does not
- *  allow it. */
+/** The partition's shard, created empty when missing; NULL when there are params.shards_max of
+ *  them (bytes_max is divided among no more), or memory does not allow it. */
 struct bk_shard *bk_engine_shard(struct bk_engine *engine, int32_t partition);
+/** The partition's shard if it is here and its lists are ours to write; else NULL. */
+static inline struct bk_shard *bk_engine_shard_here(const struct bk_engine *engine,
+                                                    int32_t partition)
+{
+    struct bk_shard *shard = engine->shards[partition];
+    return shard && !shard->away ? shard : NULL;
+}
+/** The partition's log begins anew: the record to apply next is its first. What was applied stays,
+ *  and event ids among the last params.dedup_events are recognised. */
+void bk_shard_rewind(struct bk_shard *shard);
 /** Forget a partition: its subjects are gone, what it added to shared stays. */
 void bk_engine_drop(struct bk_engine *engine, int32_t partition);
 /** Bytes of shared's arenas. */

@@ -39,6 +39,7 @@ int bk_cmd_import(int argc, char **argv);
 int bk_cmd_top(int argc, char **argv);
 int bk_cmd_inspect(int argc, char **argv);
 int bk_cmd_status(int argc, char **argv);
+int bk_cmd_accept_log(int argc, char **argv);
 int bk_cmd_verify(int argc, char **argv);
 int bk_cmd_check_config(int argc, char **argv);
 int bk_cmd_evaluate(int argc, char **argv);

@@ -282,6 +282,7 @@ static int start(struct run *run)
                                          .publisher = bk_pipeline_publisher(run->pl),
                                          .source = source,
                                          .sink = sink,
+                                         .watch = bk_pipeline_watch(run->pl),
                                          .cfg = cfg,
                                          .arg = run->pl,
                                          .metrics = metrics_now,

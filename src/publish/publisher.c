@@ -222,7 +222,7 @@ static void publish_subjects(struct bk_publisher *pub, const struct bk_now *now)
     int32_t top = pub->engine->shard_top, empty = 0;
     for (int n = 0; n < SUBJECTS_PER_TURN && empty < top && bk_sink_room(pub->sink);) {
         pub->turn_partition = (pub->turn_partition + 1) % top;
-        struct bk_shard *shard = pub->engine->shards[pub->turn_partition];
+        struct bk_shard *shard = bk_engine_shard_here(pub->engine, pub->turn_partition);
         uint32_t contexts;
         int64_t waiting_ms;
         uint32_t subject = shard ? bk_dirty_take(shard, &contexts, &waiting_ms) : 0;
@@ -349,7 +349,7 @@ static void rewrite_if_back(struct bk_publisher *pub, const struct erasure *eras
                             uint32_t context)
 {
     for (int32_t partition = 0; partition < pub->engine->shard_top; partition++) {
-        struct bk_shard *shard = pub->engine->shards[partition];
+        struct bk_shard *shard = bk_engine_shard_here(pub->engine, partition);
         uint32_t subject = shard ? bk_subject_find(shard, bk_str(erasure->id, erasure->id_len)) : 0;
         if (!subject) continue;
         const struct bk_subject *sub = bk_subject(shard, subject);
@@ -376,7 +376,7 @@ static uint64_t subjects_of(const struct bk_publisher *pub)
 {
     uint64_t subjects = 0;
     for (int32_t partition = 0; partition < pub->engine->shard_top; partition++)
-        if (pub->engine->shards[partition])
+        if (bk_engine_shard_here(pub->engine, partition))
             subjects += bk_table_top(&pub->engine->shards[partition]->subjects);
     return subjects;
 }
@@ -413,7 +413,7 @@ static bool sweep_step(struct bk_publisher *pub, const struct bk_now *now)
 {
     struct sweep *sweep = &pub->sweep;
     for (; sweep->partition < pub->engine->shard_top; sweep->partition++, sweep->subject = 0) {
-        struct bk_shard *shard = pub->engine->shards[sweep->partition];
+        struct bk_shard *shard = bk_engine_shard_here(pub->engine, sweep->partition);
         if (!shard || sweep->subject >= bk_table_top(&shard->subjects)) continue;
         refresh(pub, shard, ++sweep->subject, now);
         return true;
@@ -481,7 +481,7 @@ uint32_t bk_publisher_waiting(const struct bk_publisher *pub)
 {
     uint32_t waiting = 0;
     for (int32_t partition = 0; partition < pub->engine->shard_top; partition++)
-        if (pub->engine->shards[partition])
+        if (bk_engine_shard_here(pub->engine, partition))
             waiting += bk_shard_totals(pub->engine->shards[partition])->dirty_count;
     return waiting;
 }
@@ -502,6 +502,14 @@ bool bk_publisher_turn(struct bk_publisher *pub, const struct bk_now *now)
            (bk_publisher_waiting(pub) || pub->item_batch || pub->sweep.fast || pub->sweep.item);
 }
 
+/* What Redis holds is not what was sent: no list reads like this, so the refresher's next look
+ * writes it. */
+static void forget_item_list(struct bk_publisher *pub, uint32_t item, uint32_t relation)
+{
+    uint32_t sent = bk_item(&pub->engine->shared, item)->published[relation];
+    bk_item_published(pub->engine, item, relation, ~sent);
+}
+
 void bk_publisher_outcome(struct bk_publisher *pub, const struct bk_ticket *ticket,
                           enum bk_outcome outcome, bk_wall_ms_t now_wall_ms)
 {
@@ -519,17 +527,19 @@ void bk_publisher_outcome(struct bk_publisher *pub, const struct bk_ticket *tick
         if (!shard || ticket->handle > bk_table_top(&shard->subjects)) break;
         const struct bk_subject *sub = bk_subject(shard, ticket->handle);
         if (!sub->alive || sub->stamp != ticket->stamp) break;
-        if (stored) bk_subject_live_set(shard, ticket->handle, sub->live | 1u << detail);
+        /* Refused for itself: the refresher tries again, at its own pace. */
+        if (!retry) bk_subject_live_set(shard, ticket->handle, sub->live | 1u << detail);
         if (retry) bk_dirty_put(shard, ticket->handle, ticket->stamp, 1u << detail, ticket->note);
         break;
     }
     case TICKET_ITEM:
         if (stored) bk_metrics_add(pub->metrics, BK_METRIC_ITEM_LISTS_PUBLISHED, 1);
         if (retry) bk_dirty_item_put(pub->engine, ticket->handle);
+        if (!retry && !stored) forget_item_list(pub, ticket->handle, detail);
         break;
     case TICKET_POPULAR:
         if (stored) bk_metrics_add(pub->metrics, BK_METRIC_SHARED_LISTS_PUBLISHED, 1);
-        if (retry) pub->popular_hash = 0;
+        if (!stored) pub->popular_hash = 0;
         break;
     case TICKET_ERASE:
         erasure_answered(pub, ticket, retry);

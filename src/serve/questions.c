@@ -19,27 +19,40 @@ static void put_text(struct bk_buf *out, const char *name, const char *text)
     bk_buf_json(out, bk_str_c(text));
 }
 
-static void put_source(struct bk_buf *out, struct bk_source *source)
+/* How it is, since when, and what was last wrong with it. */
+static void put_stage(struct bk_buf *out, const struct bk_stage *stage)
+{
+    put_text(out, "health", bk_health_word(stage->health));
+    bk_buf_printf(out, ",\"since_ms\":%lld,", (long long)stage->state_since_ms);
+    put_text(out, "last_error", stage->error);
+    bk_buf_printf(out, ",\"last_error_ms\":%lld,", (long long)stage->error_ms);
+}
+
+static void put_source(struct bk_buf *out, const struct bk_instance *instance)
 {
     struct bk_source_status status = {0};
-    source->ops->status(source, &status);
+    instance->source->ops->status(instance->source, &status);
     bk_buf_cstr(out, ",\"source\":{");
     put_text(out, "state", bk_source_state_word(status.state));
     bk_buf_char(out, ',');
+    put_stage(out, &instance->watch->stage[BK_STAGE_SOURCE]);
     put_text(out, "detail", status.detail);
     bk_buf_printf(out,
-                  ",\"partitions\":%u,\"lag_records\":%lld,\"errors\":%llu,\"offset_resets\":%llu}",
-                  status.assigned, (long long)status.lag_records, (unsigned long long)status.errors,
-                  (unsigned long long)status.offset_resets);
+                  ",\"partitions\":%u,\"resting\":%u,\"lag_records\":%lld,\"errors\":%llu,"
+                  "\"offset_resets\":%llu,\"records_lost\":%llu}",
+                  status.assigned, status.resting, (long long)status.lag_records,
+                  (unsigned long long)status.errors, (unsigned long long)status.offset_resets,
+                  (unsigned long long)status.records_lost);
 }
 
-static void put_sink(struct bk_buf *out, struct bk_sink *sink)
+static void put_sink(struct bk_buf *out, const struct bk_instance *instance)
 {
     struct bk_sink_status status = {0};
-    sink->ops->status(sink, &status);
+    instance->sink->ops->status(instance->sink, &status);
     bk_buf_cstr(out, ",\"sink\":{");
     put_text(out, "state", bk_sink_state_word(status.state));
     bk_buf_char(out, ',');
+    put_stage(out, &instance->watch->stage[BK_STAGE_SINK]);
     put_text(out, "detail", status.detail);
     bk_buf_printf(
         out, ",\"inflight\":%u,\"inflight_bytes\":%llu,\"oldest_ms\":%lld,\"reconnects\":%llu}",
@@ -73,10 +86,15 @@ static int answer_status(void *arg, int words, const bk_str_t *word, struct bk_b
     bk_buf_char(out, '{');
     put_text(out, "version", BK_VERSION);
     bk_buf_char(out, ',');
+    struct bk_wellbeing all = bk_watch_health(instance->watch);
+    put_text(out, "health", bk_health_word(all.health));
+    bk_buf_printf(out, ",\"health_since_ms\":%lld,", (long long)all.since_ms);
     put_text(out, "intake", instance->intake(instance->arg));
+    bk_buf_printf(out, ",\"intake_since_ms\":%lld",
+                  (long long)instance->watch->stage[BK_STAGE_INTAKE].state_since_ms);
     bk_buf_printf(out, ",\"uptime_ms\":%llu", (unsigned long long)m->v[BK_METRIC_UPTIME]);
-    put_source(out, instance->source);
-    put_sink(out, instance->sink);
+    put_source(out, instance);
+    put_sink(out, instance);
     bk_buf_printf(out,
                   ",\"records\":%llu,\"applied\":%llu,\"lists_published\":%llu,\"lists_waiting\":%"
                   "u,\"sweeps\":%llu",
@@ -176,7 +194,7 @@ static bool put_subjects(const struct bk_instance *instance, int32_t *partition,
     struct bk_now now = instance->now(instance->arg);
     int page = 0;
     for (int look = 0; look < VERIFY_LOOK_MAX && *partition < instance->engine->shard_top; look++) {
-        const struct bk_shard *shard = instance->engine->shards[*partition];
+        const struct bk_shard *shard = bk_engine_shard_here(instance->engine, *partition);
         if (!shard || *subject >= bk_table_top(&shard->subjects)) {
             (*partition)++;
             *subject = 0;
@@ -240,10 +258,34 @@ static int answer_verify(void *arg, int words, const bk_str_t *word, struct bk_b
     return BK_OK;
 }
 
+/* ---- accept-log ---- */
+
+static int answer_accept(void *arg, int words, const bk_str_t *word, struct bk_buf *out,
+                         struct bk_reason *reason)
+{
+    const struct bk_instance *instance = arg;
+    char text[16] = "";
+    int32_t partition = -1;
+    if (words == 2) snprintf(text, sizeof text, "%.*s", (int)word[1].len, word[1].p);
+    if (sscanf(text, "%d", &partition) != 1 || partition < 0 || partition >= BK_SHARDS_MAX)
+        return bk_reason_set(reason, BK_EINVAL, "accept-log wants the number of a partition");
+    int err = instance->source->ops->accept
+                  ? instance->source->ops->accept(instance->source, partition)
+                  : BK_ENOENT;
+    if (err)
+        return bk_reason_set(reason, err, "partition %d does not rest for its log: see status",
+                             partition);
+    bk_shard_rewind(instance->engine->shards[partition]);
+    bk_buf_printf(out, "{\"partition\":%d,\"reading\":\"from_beginning\"}", partition);
+    return BK_OK;
+}
+
 const struct bk_control_handler bk_questions[] = {
     {"status", "", "how the instance is", answer_status},
     {"inspect", "item ID | subject ID | why SUBJECT ITEM [CONTEXT] | digest | counters | status",
      "look into the state", answer_inspect},
     {"verify", "[CURSOR]", "a page of keys with the list each should hold", answer_verify},
+    {"accept-log", "PARTITION", "read a log that is shorter than the state from its beginning",
+     answer_accept},
 };
 const size_t bk_question_count = BK_COUNTOF(bk_questions);

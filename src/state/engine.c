@@ -30,10 +30,19 @@ void bk_engine_deinit(struct bk_engine *engine)
     *engine = (struct bk_engine){0};
 }
 
+static uint32_t count_shards(const struct bk_engine *engine)
+{
+    uint32_t count = 0;
+    for (int32_t partition = 0; partition < engine->shard_top; partition++)
+        count += engine->shards[partition] != NULL;
+    return count;
+}
+
 struct bk_shard *bk_engine_shard(struct bk_engine *engine, int32_t partition)
 {
     if (partition < 0 || partition >= BK_SHARDS_MAX) return NULL;
     if (engine->shards[partition]) return engine->shards[partition];
+    if (count_shards(engine) >= engine->params.shards_max) return NULL;
     bk_ref_t ref = bk_arena_alloc(&engine->self, sizeof(struct bk_shard));
     if (!ref) return NULL;
     struct bk_shard *shard = bk_arena_write(&engine->self, ref, sizeof *shard);

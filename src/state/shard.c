@@ -132,6 +132,11 @@ void *bk__shard_map_put(struct bk_shard *shard, bk_ref_t *map, uint32_t entry_by
     return entry;
 }
 
+void bk_shard_rewind(struct bk_shard *shard)
+{
+    bk__shard_totals(shard)->next_offset = 0;
+}
+
 /* ---- interning ---- */
 
 uint32_t bk_subject_find(const struct bk_shard *shard, bk_str_t id)
