@@ -17,6 +17,7 @@
 enum {
     PULL_PER_TURN = 128,
     SINK_AWAY_MS = 1000,
+    HOLD_MS_MAX = 60000,
     REST_PAUSE_MS = 3000,
     WATCH_MS = 200,
     PARTITIONS_MAX = BK_SHARDS_MAX,
@@ -31,6 +32,12 @@ struct bk_pipeline {
     struct bk_metrics metrics;
     struct bk_source *source;
     struct bk_sink *sink;
+    struct bk_checkpoint *checkpoint; /* NULL: none */
+    struct bk_generation loaded;      /* number 0: the engine began empty */
+    bool holding;     /* nothing is published before the log's end at start was passed */
+    uint64_t records; /* of shop.events, since the start */
+    bool refused;
+    struct bk_reason refusal;
     void (*wake)(void *arg);
     void *wake_arg;
     bk_wall_ms_t (*wall)(void); /* of an answer, which comes between turns; NULL: the last turn's */
@@ -42,9 +49,11 @@ struct bk_pipeline {
     bk_mono_ms_t rested_at; /* since when intake rests */
     bk_mono_ms_t watch_at;  /* when the stages were last looked at */
     struct bk_watch watch;
-    bool refused; /* the last answer to a write was an error class: room may be one of a trial */
+    bool
+        write_refused; /* the last answer to a write was an error class: room may be one of a trial */
     bk_mono_ms_t stream_at; /* when the stream's clock last moved                             */
     int64_t stream_ms;
+    int32_t topic_partitions; /* of shop.events; 0: not known yet */
     uint32_t assigned, ended; /* partitions of shop.events                                      */
     bool is_assigned[PARTITIONS_MAX];
     bool has_ended[PARTITIONS_MAX];
@@ -91,6 +100,7 @@ void bk_state_params_from_config(const struct bk_config *cfg, struct bk_state_pa
         .session_events_max = (uint32_t)cfg->session_events_max,
         .cart_lines_max = (uint32_t)cfg->cart_lines_max,
         .history_items_max = (uint32_t)cfg->history_items_max,
+        .segments_max = (uint32_t)cfg->segments_max,
         .consent_default = (enum bk_consent)(cfg->consent_default + BK_CONSENT_NONE),
         .time_ahead_max_ms = cfg->time_ahead_max,
     };
@@ -171,6 +181,70 @@ void bk_pipeline_reload(struct bk_pipeline *pl, const struct bk_config *cfg)
     bk_publisher_set_options(pl->publisher, &options);
 }
 
+/* ---- the checkpoint ---- */
+
+void bk_pipeline_attach_checkpoint(struct bk_pipeline *pl, struct bk_checkpoint *checkpoint,
+                                   const struct bk_generation *loaded)
+{
+    pl->checkpoint = checkpoint;
+    if (loaded) pl->loaded = *loaded;
+    pl->holding = loaded != NULL;
+}
+
+void bk_pipeline_detach_checkpoint(struct bk_pipeline *pl)
+{
+    pl->checkpoint = NULL;
+}
+
+const struct bk_reason *bk_pipeline_refusal(const struct bk_pipeline *pl)
+{
+    return pl->refused ? &pl->refusal : NULL;
+}
+
+static int32_t topic_partitions(struct bk_pipeline *pl)
+{
+    struct bk_source_status status;
+    pl->source->ops->status(pl->source, &status);
+    return status.topic_partitions;
+}
+
+/* Keys move when a topic gets more partitions: a subject's state would lie where its events no
+ * longer come. */
+static bool fits_the_topic(struct bk_pipeline *pl)
+{
+    int32_t now = topic_partitions(pl), then = pl->loaded.topic_partitions;
+    if (!now || !then || now == then) return true;
+    pl->refused = true;
+    bk_reason_set(&pl->refusal, BK_EUNSUPPORTED,
+                  "%s has %d partitions, the checkpoint was made with %d: its keys lie elsewhere "
+                  "now; run `basketry replay --from earliest`, or start with an empty "
+                  "checkpoint.dir",
+                  pl->cfg.kafka_topic_events, now, then);
+    return false;
+}
+
+static void step_checkpoint(struct bk_pipeline *pl)
+{
+    if (!pl->checkpoint) return;
+    struct bk_checkpoint_turn turn = {.mono = pl->now.mono,
+                                      .wall_ms = pl->now.wall_ms,
+                                      .records = pl->records,
+                                      .topic_partitions = pl->topic_partitions,
+                                      .erasures = bk_publisher_erasures(pl->publisher)};
+    bk_checkpoint_step(pl->checkpoint, &pl->engine, &turn);
+}
+
+/* After a restart the state is a little older than what readers have: it catches up unseen. */
+static void decide_hold(struct bk_pipeline *pl)
+{
+    if (!pl->holding) return;
+    bool passed = pl->assigned && pl->ended == pl->assigned;
+    if (!passed && !pl->closing && pl->now.mono.ms - pl->started.ms < HOLD_MS_MAX) return;
+    pl->holding = false;
+    bk_log_info("pipeline", "publishing_begins after_ms=%lld caught_up=%s",
+                (long long)(pl->now.mono.ms - pl->started.ms), passed ? "yes" : "no");
+}
+
 /* ---- records come in ---- */
 
 static void note_bad(struct bk_pipeline *pl, const struct bk_record *record,
@@ -209,6 +283,7 @@ static void on_record(void *arg, const struct bk_record *record)
 {
     struct bk_pipeline *pl = arg;
     const struct bk_event *event;
+    pl->records += record->topic == BK_TOPIC_EVENTS;
     struct bk_verdict verdict = bk_decode(pl->decoder, record, &event);
     if (verdict.code == BK_VERDICT_OK) {
         verdict.code = apply(pl, record, event);
@@ -230,6 +305,8 @@ static int64_t on_assigned(void *arg, enum bk_topic topic, int32_t partition)
 {
     struct bk_pipeline *pl = arg;
     if (topic != BK_TOPIC_EVENTS) return BK_OFFSET_BEGINNING;
+    if (!fits_the_topic(pl)) return BK_OFFSET_REFUSED;
+    pl->topic_partitions = topic_partitions(pl);
     struct bk_shard *shard = bk_engine_shard(&pl->engine, partition);
     if (!shard) {
         bk_log_error("state",
@@ -292,9 +369,9 @@ static void on_outcome(void *arg, const struct bk_ticket *ticket, enum bk_outcom
 {
     struct bk_pipeline *pl = arg;
     if (outcome == BK_OUTCOME_STORED)
-        pl->refused = false;
+        pl->write_refused = false;
     else if (outcome != BK_OUTCOME_UNKNOWN && bk_outcome_retry(outcome))
-        pl->refused = true;
+        pl->write_refused = true;
     bk_publisher_outcome(pl->publisher, ticket, outcome, pl->wall ? pl->wall() : pl->now.wall_ms);
 }
 
@@ -344,6 +421,10 @@ static void decide_intake(struct bk_pipeline *pl)
         pl->intake = BK_INTAKE_SINK;
     else if (bk_publisher_waiting(pl->publisher) >= (uint32_t)pl->cfg.lists_waiting_max)
         pl->intake = BK_INTAKE_WINDOW;
+    else if (pl->refused)
+        pl->intake = BK_INTAKE_REFUSED;
+    else if (pl->checkpoint && bk_checkpoint_wants_rest(pl->checkpoint))
+        pl->intake = BK_INTAKE_CHECKPOINT;
     else
         pl->intake = BK_INTAKE_FLOWING;
     if (pl->intake == before) return;
@@ -360,7 +441,7 @@ static void decide_intake(struct bk_pipeline *pl)
  * room: it ends with the first write that is taken, or when nothing is left to try. */
 static void note_room(struct bk_pipeline *pl)
 {
-    bool trial = pl->refused && bk_publisher_waiting(pl->publisher);
+    bool trial = pl->write_refused && bk_publisher_waiting(pl->publisher);
     if (!trial && bk_sink_room(pl->sink)) pl->room_at = pl->now.mono;
 }
 
@@ -391,11 +472,17 @@ static size_t pull(struct bk_pipeline *pl)
     return flowing || long_rest ? bk_source_pull(pl->source, PULL_PER_TURN) : 0;
 }
 
+static bool publish(struct bk_pipeline *pl)
+{
+    return pl->holding ? false : bk_publisher_turn(pl->publisher, &pl->now);
+}
+
 /* What was just pulled is ranked at its own time: the clocks go on first. */
 static bool publish_pulled(struct bk_pipeline *pl, bk_mono_ms_t mono, bk_wall_ms_t wall_ms)
 {
     set_clocks(pl, mono, wall_ms);
-    return bk_publisher_turn(pl->publisher, &pl->now);
+    decide_hold(pl);
+    return publish(pl);
 }
 
 bool bk_pipeline_turn(struct bk_pipeline *pl, bk_mono_ms_t mono, bk_wall_ms_t wall_ms)
@@ -404,7 +491,8 @@ bool bk_pipeline_turn(struct bk_pipeline *pl, bk_mono_ms_t mono, bk_wall_ms_t wa
     enum bk_intake before = pl->intake;
     set_clocks(pl, mono, wall_ms);
     note_room(pl);
-    bool more = bk_publisher_turn(pl->publisher, &pl->now); /* 1. push out what is ready */
+    decide_hold(pl);
+    bool more = publish(pl); /* 1. push out what is ready */
     note_room(pl);
     decide_intake(pl); /* 2. is there room? */
     note_rest(pl, before, last);
@@ -413,7 +501,8 @@ bool bk_pipeline_turn(struct bk_pipeline *pl, bk_mono_ms_t mono, bk_wall_ms_t wa
     /* Catching up: first what happened, then what it changed. */
     bool behind = took == PULL_PER_TURN;
     if (took && !behind) more = publish_pulled(pl, mono, wall_ms); /* 4. what it changed */
-    return more || behind;                                         /* 5. is there more? */
+    step_checkpoint(pl);                                           /* 5. is it time? */
+    return more || behind;                                         /* 6. is there more? */
 }
 
 void bk_pipeline_note_turn(struct bk_pipeline *pl, int64_t took_us)
@@ -429,7 +518,7 @@ void bk_pipeline_close_intake(struct bk_pipeline *pl)
 
 bool bk_pipeline_is_idle(const struct bk_pipeline *pl)
 {
-    return bk_publisher_is_idle(pl->publisher);
+    return !pl->holding && bk_publisher_is_idle(pl->publisher);
 }
 
 bool bk_pipeline_is_done(const struct bk_pipeline *pl)
@@ -479,6 +568,26 @@ struct bk_now bk_pipeline_now(const struct bk_pipeline *pl)
     return pl->now;
 }
 
+struct bk_checkpoint *bk_pipeline_checkpoint(struct bk_pipeline *pl)
+{
+    return pl->checkpoint;
+}
+
+static void set_checkpoint_gauges(struct bk_pipeline *pl)
+{
+    struct bk_metrics *m = &pl->metrics;
+    struct bk_checkpoint_status status;
+    if (!pl->checkpoint) return;
+    bk_checkpoint_status(pl->checkpoint, &status);
+    bk_metrics_set(m, BK_METRIC_CHECKPOINTS, status.written);
+    bk_metrics_set(m, BK_METRIC_CHECKPOINT_FAILURES, status.failures);
+    bk_metrics_set(m, BK_METRIC_CHECKPOINT_BYTES, status.bytes);
+    bk_metrics_set(m, BK_METRIC_CHECKPOINT_TOOK, (uint64_t)status.took_ms);
+    if (status.generation)
+        bk_metrics_set(m, BK_METRIC_CHECKPOINT_AGE,
+                       (uint64_t)bk_max_i64(pl->now.wall_ms - status.written_ms, 0));
+}
+
 static void set_state_gauges(struct bk_pipeline *pl)
 {
     struct bk_metrics *m = &pl->metrics;
@@ -524,6 +633,7 @@ static void set_outside_gauges(struct bk_pipeline *pl)
 const struct bk_metrics *bk_pipeline_metrics(struct bk_pipeline *pl)
 {
     set_state_gauges(pl);
+    set_checkpoint_gauges(pl);
     set_outside_gauges(pl);
     bk_metrics_set(&pl->metrics, BK_METRIC_LISTS_DIRTY, bk_publisher_waiting(pl->publisher));
     bk_metrics_set(&pl->metrics, BK_METRIC_ITEMS_DIRTY, bk_totals(&pl->engine.shared)->dirty_count);

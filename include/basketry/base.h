@@ -81,6 +81,11 @@ static inline uint64_t bk_mix(uint64_t x)
     return x ^ (x >> 31);
 }
 
+/** Promises in the order they were made, by number from 1 on: all up to `kept` are kept. */
+struct bk_promises {
+    uint64_t made, kept;
+};
+
 static inline uint64_t bk_min_u64(uint64_t a, uint64_t b)
 {
     return a < b ? a : b;

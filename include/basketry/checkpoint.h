@@ -59,11 +59,6 @@ struct bk_checkpoint_options {
     bool at_once;         /* write within the call that begins it, without a thread: simulations */
 };
 
-/** Promises in the order they were made, by number: all up to `kept` are kept. */
-struct bk_promises {
-    uint64_t made, kept;
-};
-
 /** What a turn tells. */
 struct bk_checkpoint_turn {
     bk_mono_ms_t mono;

@@ -33,6 +33,11 @@ extern "C" {
     X(kafka_topic_stock,           "kafka.topic_stock",          STRING,   "shop.stock",        "",    "",     RESTART, "Compacted topic of stock; empty: not read.") \
     X(kafka_topic_customers,       "kafka.topic_customers",      STRING,   "shop.customers",    "",    "",     RESTART, "Compacted topic of customers; empty: not read.") \
     X(kafka_queued_bytes_max,      "kafka.queued_bytes_max",     BYTES,    "16m",               "1m",  "1g",   RESTART, "Records fetched ahead of the loop.") \
+    X(checkpoint_dir,              "checkpoint.dir",             STRING,   "",                  "",    "",     RESTART, "Folder of the checkpoints; empty: none, and every start reads the log from its beginning.") \
+    X(checkpoint_interval,         "checkpoint.interval",        DURATION, "5m",                "1s",  "24h",  RESTART, "A generation is written this long after the last one began, if anything happened.") \
+    X(checkpoint_records_max,      "checkpoint.records_max",     COUNT,    "5m",                "1",   "10000m", RESTART, "And after this many records: what a restart reads again.") \
+    X(checkpoint_copy_bytes_max,   "checkpoint.copy_bytes_max",  BYTES,    "64m",               "1m",  "16g",  RESTART, "Pages kept aside because they changed while a generation was written; intake rests near it.") \
+    X(checkpoint_keep,             "checkpoint.keep",            COUNT,    "2",                 "1",   "64",   RESTART, "Generations that are kept; a damaged newest one is passed over.") \
     X(decode_bytes_max,            "decode.bytes_max",           BYTES,    "1m",                "1k",  "64m",  RESTART, "Longest record that is decoded; longer ones are counted as too_large.") \
     X(decode_schemas_dir,          "decode.schemas_dir",         STRING,   "",                  "",    "",     RESTART, "Folder with further writer schemas and their ids.tsv; empty: the built-in ones alone.") \
     X(rank_weights,                "rank.weights",               STRING,   "",                  "",    "",     RESTART, "Changes to the built-in weights: situation.scorer=weight, separated by commas.") \
@@ -57,6 +62,7 @@ extern "C" {
     X(session_events_max,          "session.events_max",         COUNT,    "200",               "10",  "10000", RESTART, "A session contributes nothing shared beyond this many events.") \
     X(cart_lines_max,              "cart.lines_max",             COUNT,    "500",               "10",  "2000", RESTART, "Lines of a cart; further additions are counted and left out.") \
     X(history_items_max,           "history.items_max",          COUNT,    "1024",              "16",  "10000", RESTART, "Distinct items of a customer's purchase history; the weakest makes room.") \
+    X(segments_max,                "segments.max",               COUNT,    "64",                "0",   "255", RESTART, "Stores and devices whose shoppers have a popular list of their own; 0: none.") \
     X(consent_default,             "consent.default",            CHOICE,   "session",           "",    "none|session|personal", RESTART, "What an event of unknown consent allows.") \
     X(time_ahead_max,              "time.ahead_max",             DURATION, "5m",                "0s",  "24h",  RESTART, "How far an event's time may lie ahead of the broker's; beyond it is cut and counted.") \
     X(lists_size,                  "lists.size",                 COUNT,    "20",                "1",   "20",   RESTART, "Items of a list.") \

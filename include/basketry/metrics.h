@@ -92,6 +92,16 @@ extern "C" {
       "Partitions of shop.events assigned to this instance.", "0: this instance is a standby, or cannot reach the group.") \
     X(BK_METRIC_KAFKA_ERRORS,          "basketry_kafka_errors_total",             COUNTER,    "",        "", 1, \
       "librdkafka reported an error.", "The log names it.") \
+    X(BK_METRIC_CHECKPOINTS,           "basketry_checkpoints_total",              COUNTER,    "",        "", 1, \
+      "A generation was committed.", "It rests for longer than checkpoint.interval: see status, and basketry_checkpoint_failures_total.") \
+    X(BK_METRIC_CHECKPOINT_FAILURES,   "basketry_checkpoint_failures_total",      COUNTER,    "",        "", 1, \
+      "An attempt at a generation was discarded, or a damaged one passed over.", "The log names step and file: a full disk, or copies over checkpoint.copy_bytes_max.") \
+    X(BK_METRIC_CHECKPOINT_AGE,        "basketry_checkpoint_age_seconds",         GAUGE_MS,   "",        "", 1, \
+      "Time since the newest generation was captured: what a restart reads again.", "Over twice checkpoint.interval while events flow: see status.") \
+    X(BK_METRIC_CHECKPOINT_BYTES,      "basketry_checkpoint_bytes",               GAUGE,      "",        "", 1, \
+      "Size of the newest generation.", "checkpoint.dir needs room for checkpoint.keep + 1 of them.") \
+    X(BK_METRIC_CHECKPOINT_TOOK,       "basketry_checkpoint_duration_seconds",    GAUGE_MS,   "",        "", 1, \
+      "From the capture of the newest generation to its commit.", "Nothing; near checkpoint.interval: a slow disk, or letters that are not acknowledged.") \
     X(BK_METRIC_KAFKA_RESTING,         "basketry_kafka_partitions_resting",       GAUGE,      "",        "", 1, \
       "Partitions that are held and not read: their log is shorter than the state, or state.shards_max has no share for them.", "Not 0: `basketry status` names which and why; deploy/README.md says what to do.") \
     X(BK_METRIC_KAFKA_RESETS,          "basketry_kafka_offset_resets_total",      COUNTER,    "",        "", 1, \

@@ -8,6 +8,7 @@
 #ifndef BASKETRY_PIPELINE_H
 #define BASKETRY_PIPELINE_H
 
+#include "basketry/checkpoint.h"
 #include "basketry/config.h"
 #include "basketry/decode.h"
 #include "basketry/metrics.h"
@@ -25,6 +26,8 @@ extern "C" {
     X(BK_INTAKE_FLOWING,       "flowing",      BK_HEALTH_OK,       "records are pulled as they come")            \
     X(BK_INTAKE_WINDOW,        "window_full",  BK_HEALTH_OK,       "more lists wait for Redis than lists.waiting_max allows") \
     X(BK_INTAKE_SINK,          "redis_away",   BK_HEALTH_DOWN,     "Redis took nothing for a second: frozen, refusing or gone") \
+    X(BK_INTAKE_CHECKPOINT,    "checkpoint",   BK_HEALTH_DEGRADED, "the checkpoint's writer cannot follow: copies near checkpoint.copy_bytes_max") \
+    X(BK_INTAKE_REFUSED,       "refused",      BK_HEALTH_DOWN,     "the log does not fit the checkpoint: the process says why and ends") \
     X(BK_INTAKE_CLOSING,       "closing",      BK_HEALTH_DEGRADED, "shutting down: what is in hand is finished, nothing new begins")
 /* clang-format on */
 
@@ -54,6 +57,16 @@ struct bk_sink_events bk_pipeline_sink_events(struct bk_pipeline *pipeline,
 BK_MUST_CHECK int bk_pipeline_attach(struct bk_pipeline *pipeline, struct bk_source *source,
                                      struct bk_sink *sink);
 
+/** Have the state written from now on. `loaded` is the generation that the engine holds, NULL when
+ *  it is empty: then nothing is published before the partitions have passed what the log held at the
+ *  start (or a minute has gone), lest readers see lists older than they have. Borrowed until
+ *  bk_pipeline_detach_checkpoint. Before the first turn. */
+void bk_pipeline_attach_checkpoint(struct bk_pipeline *pipeline, struct bk_checkpoint *checkpoint,
+                                   const struct bk_generation *loaded);
+void bk_pipeline_detach_checkpoint(struct bk_pipeline *pipeline);
+/** Why this log and this checkpoint do not go together; NULL: they do. The owner ends. */
+const struct bk_reason *bk_pipeline_refusal(const struct bk_pipeline *pipeline);
+
 /** One turn: publish what is ready, pull what there is room for, publish what that changed, bounded
  *  housekeeping. Returns whether another turn is worth taking at once. */
 bool bk_pipeline_turn(struct bk_pipeline *pipeline, bk_mono_ms_t mono, bk_wall_ms_t wall_ms);
@@ -74,6 +87,8 @@ struct bk_ranker *bk_pipeline_ranker(struct bk_pipeline *pipeline);
 struct bk_publisher *bk_pipeline_publisher(struct bk_pipeline *pipeline);
 struct bk_source *bk_pipeline_source(struct bk_pipeline *pipeline);
 struct bk_sink *bk_pipeline_sink(struct bk_pipeline *pipeline);
+/** NULL: none is attached. */
+struct bk_checkpoint *bk_pipeline_checkpoint(struct bk_pipeline *pipeline);
 /** Counters, with the gauges brought up to date. */
 const struct bk_metrics *bk_pipeline_metrics(struct bk_pipeline *pipeline);
 enum bk_intake bk_pipeline_intake(const struct bk_pipeline *pipeline);

@@ -65,6 +65,10 @@ void bk_publisher_connected(struct bk_publisher *publisher, bool fresh);
 /** The keys of these contexts of an erased subject must go. The id is copied. */
 void bk_publisher_erase(struct bk_publisher *publisher, bk_str_t subject, uint32_t contexts);
 
+/** Erasures asked for, and up to which all keys are gone: a checkpoint that passes an erasure waits
+ *  for it. */
+struct bk_promises bk_publisher_erasures(const struct bk_publisher *publisher);
+
 /** Subjects' lists that wait (queued subjects). */
 uint32_t bk_publisher_waiting(const struct bk_publisher *publisher);
 /** The end is near: what waits is published, but the refresher adds nothing to it, so that there is

@@ -7,11 +7,13 @@
  *   inspect digest                      digests of shards and shared
  *   inspect counters                    all metrics
  *   verify [CURSOR]                     a page of keys with the list each should hold now
+ *   checkpoint                          write a generation now
  *   accept-log PARTITION                a log that is shorter than the state is the right one
  */
 #ifndef BASKETRY_QUESTIONS_H
 #define BASKETRY_QUESTIONS_H
 
+#include "basketry/checkpoint.h"
 #include "basketry/config.h"
 #include "basketry/control.h"
 #include "basketry/publisher.h"
@@ -29,6 +31,7 @@ struct bk_instance {
     struct bk_publisher *publisher;
     struct bk_source *source;
     struct bk_sink *sink;
+    struct bk_checkpoint *checkpoint; /* NULL: none is kept */
     const struct bk_watch *watch;
     const struct bk_config *cfg;
     void *arg;

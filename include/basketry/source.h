@@ -93,6 +93,7 @@ struct bk_source_status {
     int64_t
         lag_records;   /* records between what was delivered and the broker's end; -1: not known */
     uint32_t assigned; /* partitions */
+    int32_t topic_partitions; /* that shop.events has, whoever reads them; 0: not known yet */
     uint32_t resting;  /* of these, the ones that wait for somebody to act */
     uint64_t errors;   /* errors reported by the library so far */
     /* times a partition started again from elsewhere: the offset it wanted was gone */

@@ -7,7 +7,7 @@
  *   SECTION  opens a section: number = its place in the file, at = bytes of the whole section, data
  *            = its name (state.h: bk_shared_sections, bk_shard_sections).
  *   DATA     bytes [at, at + len) of the open section: the arena as it was. At most BKC_DATA_MAX.
- *            Runs that hold nothing but zeroes are left out; the first run never is.
+ *            Pages that hold nothing but zeroes are left out; a section's first page never is.
  *   END      number = sections, at = bytes of data in the whole file. What follows it is damage.
  *
  *   Each block carries the CRC-32C of its data and, last, that of itself: a flipped bit, a torn or

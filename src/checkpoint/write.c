@@ -58,19 +58,35 @@ static bool is_zero(const uint8_t *p, size_t len)
     return len == 0 || (p[0] == 0 && memcmp(p, p + 1, len - 1) == 0);
 }
 
-/* Returns the bytes of data, or 0 with *lost set when the capture is over. */
+/* The pages of one run that hold anything, neighbours together. Returns their bytes. */
+static uint64_t put_pages(struct out *out, uint32_t number, uint64_t at, const uint8_t *run,
+                          size_t len)
+{
+    enum { PAGE = 1 << BK_ARENA_PAGE_BITS };
+    uint64_t data = 0;
+    for (size_t from = 0, to; from < len; from = to) {
+        for (; from < len && is_zero(run + from, bk_min_u64(PAGE, len - from)); from += PAGE) {
+        }
+        for (to = from; to < len && !is_zero(run + to, bk_min_u64(PAGE, len - to)); to += PAGE) {
+        }
+        if (to > len) to = len;
+        if (from >= len) break;
+        put_block(out, BKC_DATA, number, at + from, run + from, to - from);
+        data += to - from;
+    }
+    return data;
+}
+
+/* Returns the bytes of data; *lost when the capture is over. */
 static uint64_t put_section(struct out *out, uint32_t number, const struct bk_section *section,
                             struct bk_capture *capture, uint8_t *scratch, bool *lost)
 {
     uint64_t bytes = bk_capture_bytes(section->arena), data = 0;
     put_block(out, BKC_SECTION, number, bytes, section->name, strlen(section->name));
-    for (uint64_t at = 0; at < bytes && !out->err; at += BKC_DATA_MAX) {
+    for (uint64_t at = 0; at < bytes && !out->err && !*lost; at += BKC_DATA_MAX) {
         size_t len = (size_t)bk_min_u64(BKC_DATA_MAX, bytes - at);
         *lost = !bk_capture_read(capture, section->arena, at, len, scratch);
-        if (*lost) return 0;
-        if (at && is_zero(scratch, len)) continue;
-        put_block(out, BKC_DATA, number, at, scratch, len);
-        data += len;
+        if (!*lost) data += put_pages(out, number, at, scratch, len);
     }
     return data;
 }

@@ -5,9 +5,11 @@
  * an idle handle while there is more to do, and at least every TICK_MS, so that timers, sweeps and
  * sessions go on when nothing happens.
  *
+ * START   With a checkpoint.dir: the folder is taken (while another process holds it, this one is a
+ *   standby and waits), the newest whole generation is loaded, and reading goes on at its offsets.
  * SHUTDOWN is a state: SIGTERM (or the end, with --until-end) closes the intake, lets what is in
- * hand be published within DRAIN_MS, closes source, sink and socket, and ends the loop when the
- * last of them has closed. A drain that met its deadline exits with 75: the lists are in the log,
+ * hand be published within DRAIN_MS, writes a last generation within SAVE_MS, closes source, sink
+ * and socket, and ends the loop when the last of them has closed. A drain that met its deadline exits with 75: the lists are in the log,
  * but readers do not have them. A second signal leaves at once.
  */
 #include "basketry/control.h"
@@ -21,9 +23,9 @@
 #include <unistd.h>
 #include <uv.h>
 
-enum { TICK_MS = 50, DRAIN_MS = 5000, SINK_CLOSE_MS = 2000 };
+enum { TICK_MS = 50, DRAIN_MS = 5000, SAVE_MS = 20000, SINK_CLOSE_MS = 2000, STANDBY_MS = 500 };
 
-enum phase { PHASE_RUNNING, PHASE_DRAINING, PHASE_CLOSING };
+enum phase { PHASE_RUNNING, PHASE_DRAINING, PHASE_SAVING, PHASE_CLOSING };
 
 struct run {
     struct cli_line line;
@@ -34,12 +36,14 @@ struct run {
     uv_idle_t idle;
     uv_signal_t signals[3];
     struct bk_pipeline *pl;
+    struct bk_checkpoint *checkpoint; /* NULL: checkpoint.dir is empty */
     struct bk_control *control;
     struct bk_instance instance;
     enum phase phase;
-    bool ready; /* everything is attached */
-    uint64_t drain_until_ms;
-    int open; /* source, sink, control socket that have not closed yet */
+    bool standby;            /* waited for the folder */
+    bool ready;              /* everything is attached */
+    uint64_t phase_until_ms; /* of draining, of saving */
+    int open;                /* source, sink, control socket that have not closed yet */
     int exit_code;
 };
 
@@ -65,8 +69,44 @@ static void begin_drain(struct run *run, const char *why)
 {
     bk_log_info("run", "draining why=%s", why);
     run->phase = PHASE_DRAINING;
-    run->drain_until_ms = uv_now(&run->loop) + DRAIN_MS;
+    run->phase_until_ms = uv_now(&run->loop) + DRAIN_MS;
     bk_pipeline_close_intake(run->pl);
+}
+
+/* What is in hand is published, or will not be: now the last generation. */
+static void begin_save(struct run *run)
+{
+    run->phase = PHASE_SAVING;
+    run->phase_until_ms = uv_now(&run->loop) + SAVE_MS;
+    if (run->checkpoint) bk_checkpoint_ask(run->checkpoint);
+}
+
+static void drain(struct run *run)
+{
+    bool late = uv_now(&run->loop) > run->phase_until_ms;
+    if (!late && !bk_pipeline_is_idle(run->pl)) return;
+    if (late) {
+        bk_log_warn("run", "drain_deadline lists_waiting=%u",
+                    bk_publisher_waiting(bk_pipeline_publisher(run->pl)));
+        run->exit_code = BK_EXIT_TEMPORARY;
+    }
+    begin_save(run);
+}
+
+static void save(struct run *run)
+{
+    bool late = uv_now(&run->loop) > run->phase_until_ms;
+    if (run->checkpoint && !late && !bk_checkpoint_is_idle(run->checkpoint)) return;
+    if (late) bk_log_warn("run", "save_deadline action=restart_from_the_generation_before");
+    begin_close(run);
+}
+
+/* The log is not the one that the checkpoint was made of: nothing more is read, nothing written. */
+static void refuse(struct run *run)
+{
+    bk__cli_fail(BK_EXIT_CONFIG, "%s", bk_pipeline_refusal(run->pl)->text);
+    run->exit_code = BK_EXIT_CONFIG;
+    begin_close(run);
 }
 
 static bool take_turn(struct run *run)
@@ -85,16 +125,14 @@ static void turn(struct run *run)
         uv_idle_start(&run->idle, on_idle);
     else
         uv_idle_stop(&run->idle);
+    if (bk_pipeline_refusal(run->pl)) {
+        refuse(run);
+        return;
+    }
     if (run->phase == PHASE_RUNNING && run->until_end && bk_pipeline_is_done(run->pl))
         begin_drain(run, "end_reached");
-    if (run->phase != PHASE_DRAINING) return;
-    bool late = uv_now(&run->loop) > run->drain_until_ms;
-    if (late) {
-        bk_log_warn("run", "drain_deadline lists_waiting=%u",
-                    bk_publisher_waiting(bk_pipeline_publisher(run->pl)));
-        run->exit_code = BK_EXIT_TEMPORARY;
-    }
-    if (late || bk_pipeline_is_idle(run->pl)) begin_close(run);
+    if (run->phase == PHASE_DRAINING) drain(run);
+    if (run->phase == PHASE_SAVING) save(run);
 }
 
 static void on_idle(uv_idle_t *idle)
@@ -262,6 +300,59 @@ static void start_handles(struct run *run)
     }
 }
 
+static struct bk_checkpoint_options checkpoint_options(const struct bk_config *cfg)
+{
+    return (struct bk_checkpoint_options){
+        .dir = cfg->checkpoint_dir,
+        .interval_ms = cfg->checkpoint_interval,
+        .records_max = (uint64_t)cfg->checkpoint_records_max,
+        .copy_bytes_max = (uint64_t)cfg->checkpoint_copy_bytes_max,
+        .keep = (uint32_t)cfg->checkpoint_keep,
+    };
+}
+
+/* Take checkpoint.dir; while another process has it, this one is its standby: nothing of it runs
+ * yet, so a signal simply ends it. */
+static int take_folder(struct run *run)
+{
+    struct bk_checkpoint_options options = checkpoint_options(run->line.cfg);
+    struct bk_reason reason = {{0}};
+    int code = BK_OK;
+    if (!options.dir[0]) {
+        bk_log_warn("run", "no_checkpoint reason=\"checkpoint.dir is empty\" "
+                           "consequence=\"every start reads the log from its beginning\"");
+        return BK_EXIT_OK;
+    }
+    while (!(run->checkpoint = bk_checkpoint_open(&options, &code, &reason))) {
+        if (code != BK_EAGAIN) return bk__cli_fail(BK_EXIT_CONFIG, "%s", reason.text);
+        if (!run->standby) bk_log_info("run", "standby reason=\"%s\"", reason.text);
+        run->standby = true;
+        uv_sleep(STANDBY_MS);
+    }
+    if (run->standby) bk_log_info("run", "standby_ends");
+    return BK_EXIT_OK;
+}
+
+static int load_state(struct run *run)
+{
+    struct bk_generation loaded;
+    struct bk_reason reason = {{0}};
+    if (!run->checkpoint) return BK_EXIT_OK;
+    uint64_t before_ns = uv_hrtime();
+    int err = bk_checkpoint_load(run->checkpoint, bk_pipeline_engine(run->pl), &loaded, &reason);
+    if (err != BK_OK && err != BK_ENOENT)
+        return bk__cli_fail(BK_EXIT_CONFIG,
+                            "checkpoint: %s; build the state again with `basketry replay --from "
+                            "earliest`, or start with an empty checkpoint.dir",
+                            reason.text);
+    if (err == BK_OK)
+        bk_log_info("run", "loaded generation=%s bytes=%llu took_ms=%llu", loaded.name,
+                    (unsigned long long)loaded.bytes,
+                    (unsigned long long)(uv_hrtime() - before_ns) / 1000000);
+    bk_pipeline_attach_checkpoint(run->pl, run->checkpoint, err == BK_OK ? &loaded : NULL);
+    return BK_EXIT_OK;
+}
+
 /* Everything up to the first turn. BK_EXIT_OK, or the exit code after it was said why. */
 static int start(struct run *run)
 {
@@ -271,6 +362,8 @@ static int start(struct run *run)
     start_handles(run); /* first: source and sink may ask for a turn while they are made */
     run->pl = bk_pipeline_create(cfg, &reason);
     if (!run->pl) return bk__cli_fail(BK_EXIT_CONFIG, "%s", reason.text);
+    int code = load_state(run);
+    if (code != BK_EXIT_OK) return code;
     struct bk_sink *sink = make_sink(run, &reason);
     if (!sink) return bk__cli_fail(BK_EXIT_CONFIG, "%s", reason.text);
     struct bk_source *source = make_source(run, &reason);
@@ -282,6 +375,7 @@ static int start(struct run *run)
                                          .publisher = bk_pipeline_publisher(run->pl),
                                          .source = source,
                                          .sink = sink,
+                                         .checkpoint = run->checkpoint,
                                          .watch = bk_pipeline_watch(run->pl),
                                          .cfg = cfg,
                                          .arg = run->pl,
@@ -307,11 +401,14 @@ static const struct cli_option options[] = {
 
 static const struct cli_usage usage = {
     .synopsis = "run [-c FILE] [--until-end] [--file FILE]",
-    .about = "Read events, keep state, publish lists to Redis until SIGTERM.\n"
-             "State is built from the log's beginning at every start. One instance does the work; "
-             "a second one in the same\n"
-             "group takes part of the partitions, and of the shared facts each then knows its own "
-             "part only.",
+    .about =
+        "Read events, keep state, publish lists to Redis until SIGTERM.\n"
+        "State is kept in checkpoint.dir and goes on from there; without one it is built from "
+        "the log's beginning.\n"
+        "One instance does the work; a second one with the same checkpoint.dir is its standby, "
+        "and takes over when it ends."
+        "\nWithout that, a second one in the same group takes part of the partitions, and of "
+        "the shared facts each knows its\nown part only.",
     .options = options,
     .option_count = BK_COUNTOF(options),
     .notes = "signals: TERM and INT drain and stop (twice: at once), HUP reads the reloadable keys "
@@ -335,13 +432,15 @@ int bk_cmd_run(int argc, char **argv)
         code = bk__cli_fail(BK_EXIT_USAGE, "run takes no operands");
     if (code == BK_CLI_GO_ON) {
         uv_loop_init(&run->loop);
-        code = start(run);
+        code = take_folder(run);
+        if (code == BK_EXIT_OK) code = start(run);
         if (code != BK_EXIT_OK)
             exit(code); /* half a start is not worth taking down piece by piece */
         uv_run(&run->loop, UV_RUN_DEFAULT);
         code = run->exit_code;
         bk_log_info("run", "stopped code=%d", code);
         uv_loop_close(&run->loop);
+        bk_checkpoint_close(&run->checkpoint);
         bk_pipeline_destroy(&run->pl);
     }
     bk__cli_line_end(&run->line);

@@ -26,7 +26,7 @@ struct erasure {
     uint8_t id_len;
     uint32_t contexts; /* still to be sent       */
     uint32_t unanswered;
-    bool used;
+    uint64_t number; /* in the order they were asked for, from 1; 0: the place is free */
 };
 
 struct sweep {
@@ -60,6 +60,7 @@ struct bk_publisher {
     struct sweep sweep;
     struct erasure *erasures;
     size_t erasure_count;
+    uint64_t erasures_asked;
     struct bk_list list;
     char key[BK_KEY_BYTES_MAX];
     char buffer[BK_LIST_BYTES_MAX];
@@ -188,6 +189,14 @@ static void announce(struct bk_publisher *pub, bk_str_t key)
            &command); /* an announcement that finds no room is not missed: the list is there */
 }
 
+/* No item was looked at, or nothing was ever bought: there is no such list, but one that readers
+ * have must go empty. */
+static bool has_nothing_to_say(const struct bk_subject *sub, uint32_t context)
+{
+    if (context == BK_CONTEXT_PRODUCT) return !sub->last_item;
+    return context == BK_CONTEXT_USUAL && !sub->history && !(sub->live >> context & 1);
+}
+
 /* Publish a taken subject's lists; what found no room goes back into the queue. */
 static void publish_subject(struct bk_publisher *pub, struct bk_shard *shard, uint32_t subject,
                             uint32_t contexts, int64_t waiting_ms, const struct bk_now *now)
@@ -201,7 +210,7 @@ static void publish_subject(struct bk_publisher *pub, struct bk_shard *shard, ui
         if (!(contexts >> context & 1)) continue;
         if (!bk_sink_room(pub->sink)) break;
         contexts &= ~(1u << context);
-        if (context == BK_CONTEXT_PRODUCT && !sub->last_item) continue;
+        if (has_nothing_to_say(sub, context)) continue;
         struct bk_command command =
             bk_publisher_render(pub, shard, subject, (enum bk_context)context, now);
         ticket.what = TICKET_SUBJECT << 8 | context;
@@ -209,6 +218,8 @@ static void publish_subject(struct bk_publisher *pub, struct bk_shard *shard, ui
             contexts |= 1u << context;
             break;
         }
+        /* From now on, not from the answer on: a checkpoint in between would not know of it. */
+        bk_subject_live_set(shard, subject, sub->live | 1u << context);
         ticket.note = 0; /* the first list is the one that is measured */
         announce(pub, command.key);
     }
@@ -309,7 +320,7 @@ static bool popular_is_settled(const struct bk_publisher *pub)
 void bk_publisher_erase(struct bk_publisher *pub, bk_str_t subject, uint32_t contexts)
 {
     size_t at = 0;
-    while (at < pub->erasure_count && pub->erasures[at].used) at++;
+    while (at < pub->erasure_count && pub->erasures[at].number) at++;
     if (at == pub->erasure_count) {
         size_t count = pub->erasure_count ? 2 * pub->erasure_count : 16;
         struct erasure *grown = realloc(pub->erasures, count * sizeof *grown);
@@ -319,8 +330,18 @@ void bk_publisher_erase(struct bk_publisher *pub, bk_str_t subject, uint32_t con
         pub->erasure_count = count;
     }
     struct erasure *erasure = &pub->erasures[at];
-    *erasure = (struct erasure){.id_len = (uint8_t)subject.len, .contexts = contexts, .used = true};
+    *erasure = (struct erasure){
+        .id_len = (uint8_t)subject.len, .contexts = contexts, .number = ++pub->erasures_asked};
     memcpy(erasure->id, subject.p, subject.len);
+}
+
+struct bk_promises bk_publisher_erasures(const struct bk_publisher *pub)
+{
+    struct bk_promises erasures = {.made = pub->erasures_asked, .kept = pub->erasures_asked};
+    for (size_t i = 0; i < pub->erasure_count; i++)
+        if (pub->erasures[i].number)
+            erasures.kept = bk_min_u64(erasures.kept, pub->erasures[i].number - 1);
+    return erasures;
 }
 
 static void publish_erasures(struct bk_publisher *pub)
@@ -328,7 +349,7 @@ static void publish_erasures(struct bk_publisher *pub)
     bk_str_t prefix = bk_str_c(pub->options.key_prefix);
     for (size_t i = 0; i < pub->erasure_count; i++) {
         struct erasure *erasure = &pub->erasures[i];
-        for (uint32_t context = 0; erasure->used && context < BK_CONTEXT_COUNT; context++) {
+        for (uint32_t context = 0; erasure->number && context < BK_CONTEXT_COUNT; context++) {
             if (!(erasure->contexts >> context & 1)) continue;
             if (!bk_sink_room(pub->sink)) return;
             size_t len =
@@ -527,8 +548,6 @@ void bk_publisher_outcome(struct bk_publisher *pub, const struct bk_ticket *tick
         if (!shard || ticket->handle > bk_table_top(&shard->subjects)) break;
         const struct bk_subject *sub = bk_subject(shard, ticket->handle);
         if (!sub->alive || sub->stamp != ticket->stamp) break;
-        /* Refused for itself: the refresher tries again, at its own pace. */
-        if (!retry) bk_subject_live_set(shard, ticket->handle, sub->live | 1u << detail);
         if (retry) bk_dirty_put(shard, ticket->handle, ticket->stamp, 1u << detail, ticket->note);
         break;
     }
@@ -568,7 +587,7 @@ void bk_publisher_finish(struct bk_publisher *pub)
 bool bk_publisher_is_idle(const struct bk_publisher *pub)
 {
     for (size_t i = 0; i < pub->erasure_count; i++)
-        if (pub->erasures[i].used) return false;
+        if (pub->erasures[i].number) return false;
     if (pub->sweep.fast || pub->sweep.item) return false; /* what Redis lost is not queued yet */
     return !pub->unanswered && !bk_publisher_waiting(pub) && !pub->item_batch &&
            !bk_totals(&pub->engine->shared)->dirty_count && popular_is_settled(pub);

@@ -60,6 +60,26 @@ static void put_sink(struct bk_buf *out, const struct bk_instance *instance)
         (unsigned long long)status.reconnects);
 }
 
+static void put_checkpoint(struct bk_buf *out, const struct bk_instance *instance)
+{
+    struct bk_checkpoint_status status;
+    if (!instance->checkpoint) {
+        bk_buf_cstr(out, ",\"checkpoint\":null");
+        return;
+    }
+    bk_checkpoint_status(instance->checkpoint, &status);
+    bk_buf_cstr(out, ",\"checkpoint\":{");
+    put_text(out, "state", bk_checkpoint_state_word(status.state));
+    bk_buf_printf(out,
+                  ",\"generation\":%llu,\"written_ms\":%lld,\"bytes\":%llu,\"took_ms\":%lld,"
+                  "\"written\":%llu,\"failures\":%llu,",
+                  (unsigned long long)status.generation, (long long)status.written_ms,
+                  (unsigned long long)status.bytes, (long long)status.took_ms,
+                  (unsigned long long)status.written, (unsigned long long)status.failures);
+    put_text(out, "last_error", status.error);
+    bk_buf_char(out, '}');
+}
+
 static void put_age(struct bk_buf *out, const struct bk_metrics *metrics)
 {
     const struct bk_histogram *age = &metrics->histogram[BK_HISTOGRAM_EVENT_TO_PUBLISH];
@@ -95,6 +115,7 @@ static int answer_status(void *arg, int words, const bk_str_t *word, struct bk_b
     bk_buf_printf(out, ",\"uptime_ms\":%llu", (unsigned long long)m->v[BK_METRIC_UPTIME]);
     put_source(out, instance);
     put_sink(out, instance);
+    put_checkpoint(out, instance);
     bk_buf_printf(out,
                   ",\"records\":%llu,\"applied\":%llu,\"lists_published\":%llu,\"lists_waiting\":%"
                   "u,\"sweeps\":%llu",
@@ -258,6 +279,20 @@ static int answer_verify(void *arg, int words, const bk_str_t *word, struct bk_b
     return BK_OK;
 }
 
+/* ---- checkpoint ---- */
+
+static int answer_checkpoint(void *arg, int words, const bk_str_t *word, struct bk_buf *out,
+                             struct bk_reason *reason)
+{
+    (void)words, (void)word;
+    const struct bk_instance *instance = arg;
+    if (!instance->checkpoint)
+        return bk_reason_set(reason, BK_EUNAVAILABLE, "checkpoint.dir is empty: none is kept");
+    bk_checkpoint_ask(instance->checkpoint);
+    bk_buf_cstr(out, "{\"asked\":true}");
+    return BK_OK;
+}
+
 /* ---- accept-log ---- */
 
 static int answer_accept(void *arg, int words, const bk_str_t *word, struct bk_buf *out,
@@ -285,6 +320,8 @@ const struct bk_control_handler bk_questions[] = {
     {"inspect", "item ID | subject ID | why SUBJECT ITEM [CONTEXT] | digest | counters | status",
      "look into the state", answer_inspect},
     {"verify", "[CURSOR]", "a page of keys with the list each should hold", answer_verify},
+    {"checkpoint", "", "write a generation now, if anything happened since the last",
+     answer_checkpoint},
     {"accept-log", "PARTITION", "read a log that is shorter than the state from its beginning",
      answer_accept},
 };

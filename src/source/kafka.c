@@ -72,6 +72,7 @@ struct kafka_source {
     enum phase phase;
     bool topics_asked;
     char topic_missing[128]; /* "": none */
+    int32_t topic_partitions;
     bool paused, stalled;    /* by the owner; because the owner stalls */
     int64_t stall_ms, pulled_ms, committed_ms, ask_at_ms, closing_ms;
     int destroying; /* handles the worker has not destroyed yet */
@@ -157,6 +158,7 @@ static void learn_topics(struct kafka_source *s, const struct kafka_question *an
         return;
     }
     s->topic_missing[0] = '\0';
+    s->topic_partitions = answer->partitions[BK_TOPIC_EVENTS];
     s->facts.detail[0] = s->group.detail[0] = '\0';
     s->phase = PHASE_FACTS;
     if (has_facts(s)) bk__kafka_consumer_take(&s->facts, answer->partitions);
@@ -297,6 +299,7 @@ static void status(struct bk_source *head, struct bk_source_status *out)
     out->assigned = (uint32_t)(s->facts.parts_count + s->group.parts_count);
     out->resting = in_place(s, KAFKA_PLACE_SHORTER) + in_place(s, KAFKA_PLACE_REFUSED);
     out->records_lost = s->group.counts.lost;
+    out->topic_partitions = s->topic_partitions;
     out->errors = s->facts.counts.errors + s->group.counts.errors;
     out->offset_resets = s->facts.counts.offset_resets + s->group.counts.offset_resets;
     int64_t facts = s->phase < PHASE_LEAVING ? bk__kafka_consumer_lag(&s->facts) : -1;

@@ -135,7 +135,8 @@ static void pause_source(struct bk_source *head, bool paused)
 static void status(struct bk_source *head, struct bk_source_status *out)
 {
     const struct sim_source *source = self(head);
-    *out = (struct bk_source_status){.state = BK_SOURCE_ASSIGNED};
+    *out = (struct bk_source_status){.state = BK_SOURCE_ASSIGNED,
+                                     .topic_partitions = source->log->partitions};
     for (int32_t p = 0; p < source->log->partitions; p++) {
         out->assigned += source->part[p].assigned;
         if (source->part[p].assigned)
