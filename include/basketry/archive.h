@@ -10,6 +10,8 @@
 
 #include "basketry/source.h"
 
+#include <signal.h>
+
 #ifdef __cplusplus
 extern "C" {
 #endif
@@ -99,8 +101,8 @@ void bk_archive_put_header(struct bk_buf *headers, bk_str_t name, bk_str_t value
 /** The offsets from the partition's next up to `to` are lost: mark it in the log. */
 BK_MUST_CHECK int bk_archive_mark_gap(struct bk_archive *archive, enum bk_topic topic,
                                       int32_t partition, int64_t to, struct bk_reason *reason);
-/** Write and sync the blocks whose first record came before `before` (a clock of the caller's that
- *  bk_archive_append was never told: pass INT64_MAX for all). */
+/** Write and sync the blocks whose first record was appended at `before_ms` or earlier, by the
+ *  `now_ms` that append was told; INT64_MAX: all. */
 BK_MUST_CHECK int bk_archive_flush(struct bk_archive *archive, bk_wall_ms_t before_ms,
                                    struct bk_reason *reason);
 /** Remove the sealed files of days before `first_day_ms`'s day. The newest file of a partition
@@ -109,7 +111,7 @@ BK_MUST_CHECK int bk_archive_expire(struct bk_archive *archive, bk_wall_ms_t fir
                                     struct bk_reason *reason);
 const struct bk_archive_counts *bk_archive_counts(const struct bk_archive *archive);
 
-/** Rewrite every file that holds a record for which `is_erased` says yes, without these records:
+/** Before any partition is open: rewrite every file that holds a record for which `is_erased` says yes, without these records:
  *  block by block into a file beside it, synced, then put in its place by a rename. A crash leaves
  *  each file as it was or as it shall be; erase again. 0 or a code with `reason`. */
 BK_MUST_CHECK int bk_archive_erase(struct bk_archive *archive,
@@ -125,7 +127,7 @@ struct bk_archiver_options {
     bool accept_gaps;  /* records that Kafka dropped before we read them: mark, count, go on */
     int64_t flush_ms;  /* a record waits at most so long in memory; Kafka has it meanwhile */
     int64_t keep_days; /* 0: for ever */
-    const volatile bool *stop; /* set by a signal's handler */
+    const volatile sig_atomic_t *stop; /* set by a signal's handler */
 };
 /** Copy the log into the archive until told to stop. Blocks; no member of a group; starts where the
  *  archive ends. 0, or a code with `reason`: BK_EUNAVAILABLE when Kafka or a topic is not there,

@@ -35,4 +35,7 @@ void bk__archive_sweep(const char *part);
 /** fsync a folder, so that names in it survive a power cut. 0 or BK_EIO. */
 BK_MUST_CHECK int bk__archive_sync_folder(const char *path);
 
+/** The folder of an open archive, borrowed from it. */
+const char *bk__archive_dir(const struct bk_archive *archive);
+
 #endif

@@ -109,6 +109,8 @@ struct log_file {
 BK_MUST_CHECK int bk__log_file_load(struct log_file *file, const char *path,
                                     struct bk_reason *reason);
 void bk__log_file_deinit(struct log_file *file);
+/** A block was written at `good`: add it to the index. false: out of memory. */
+BK_MUST_CHECK bool bk__log_file_add(struct log_file *file, const struct log_block_head *head);
 
 /** The records of one block, in place. */
 struct log_cursor {

@@ -117,7 +117,7 @@ static const char *misplaced(const struct log_file *file, const struct log_block
     return head->from > due && !(head->flags & LOG_BLOCK_GAP) ? "offsets are missing" : NULL;
 }
 
-static bool add_block(struct log_file *file, const struct log_block_head *head)
+bool bk__log_file_add(struct log_file *file, const struct log_block_head *head)
 {
     if ((file->count & (file->count - 1)) == 0) { /* powers of two grow */
         size_t cap = file->count ? file->count * 2 : 1;
@@ -146,7 +146,7 @@ static int place_blocks(struct log_file *file, const struct log_block_head *bloc
         file->fault = misplaced(file, &blocks[i]);
         if (!file->fault && file->good + LOG_HEAD_BYTES + blocks[i].packed_bytes > seal_at)
             file->fault = "a block lies over the seal";
-        if (!file->fault && !add_block(file, &blocks[i])) return no_memory(file, reason);
+        if (!file->fault && !bk__log_file_add(file, &blocks[i])) return no_memory(file, reason);
     }
     if (!file->fault && file->good != seal_at)
         file->fault = "bytes between the blocks and the seal";
@@ -230,7 +230,7 @@ static int walk(struct log_file *file, int fd, struct bk_reason *reason)
         if (file->fault) break;
         file->fault = misplaced(file, &head);
         file->damaged = file->fault != NULL;
-        if (!file->fault && !add_block(file, &head)) return no_memory(file, reason);
+        if (!file->fault && !bk__log_file_add(file, &head)) return no_memory(file, reason);
     }
     if (!file->fault) return check_last(file, reason);
     file->damaged = file->damaged || block_follows(file, fd, file->good + 1);
