@@ -49,8 +49,8 @@ struct bk_pipeline {
     bk_mono_ms_t rested_at; /* since when intake rests */
     bk_mono_ms_t watch_at;  /* when the stages were last looked at */
     struct bk_watch watch;
-    bool
-        write_refused; /* the last answer to a write was an error class: room may be one of a trial */
+    /* the last answer to a write was an error class: room may be one of a trial */
+    bool write_refused;
     bk_mono_ms_t stream_at; /* when the stream's clock last moved                             */
     int64_t stream_ms;
     int32_t topic_partitions; /* of shop.events; 0: not known yet */
@@ -406,7 +406,7 @@ static void set_clocks(struct bk_pipeline *pl, bk_mono_ms_t mono, bk_wall_ms_t w
 
 static void note_rest(struct bk_pipeline *pl, enum bk_intake before, bk_mono_ms_t last)
 {
-    bool rested = before == BK_INTAKE_WINDOW || before == BK_INTAKE_SINK;
+    bool rested = before != BK_INTAKE_FLOWING && before != BK_INTAKE_CLOSING;
     if (rested)
         bk_metrics_add(&pl->metrics, BK_METRIC_PAUSED_TIME, (uint64_t)(pl->now.mono.ms - last.ms));
     if (!rested) pl->rested_at = pl->now.mono;
@@ -445,11 +445,9 @@ static void note_room(struct bk_pipeline *pl)
     if (!trial && bk_sink_room(pl->sink)) pl->room_at = pl->now.mono;
 }
 
-/* Look at the stages now and then: what status says is what was seen. */
-static void watch(struct bk_pipeline *pl)
+/* How are they all now? */
+static void look(struct bk_pipeline *pl)
 {
-    if (pl->watch_at.ms && pl->now.mono.ms - pl->watch_at.ms < WATCH_MS) return;
-    pl->watch_at = pl->now.mono;
     struct bk_source_status source;
     struct bk_sink_status sink;
     pl->source->ops->status(pl->source, &source);
@@ -460,6 +458,13 @@ static void watch(struct bk_pipeline *pl)
                   bk_sink_state_health(sink.state), sink.detail, pl->now.wall_ms);
     bk_watch_look(&pl->watch, BK_STAGE_INTAKE, bk_intake_word(pl->intake),
                   bk_intake_health(pl->intake), "", pl->now.wall_ms);
+}
+
+static void look_sometimes(struct bk_pipeline *pl)
+{
+    if (pl->watch_at.ms && pl->now.mono.ms - pl->watch_at.ms < WATCH_MS) return;
+    pl->watch_at = pl->now.mono;
+    look(pl);
 }
 
 /* Records if intake flows; rebalances and the like in a long rest as well. */
@@ -497,7 +502,7 @@ bool bk_pipeline_turn(struct bk_pipeline *pl, bk_mono_ms_t mono, bk_wall_ms_t wa
     decide_intake(pl); /* 2. is there room? */
     note_rest(pl, before, last);
     size_t took = pull(pl); /* 3. pull no more */
-    watch(pl);
+    look_sometimes(pl);
     /* Catching up: first what happened, then what it changed. */
     bool behind = took == PULL_PER_TURN;
     if (took && !behind) more = publish_pulled(pl, mono, wall_ms); /* 4. what it changed */
@@ -632,6 +637,7 @@ static void set_outside_gauges(struct bk_pipeline *pl)
 
 const struct bk_metrics *bk_pipeline_metrics(struct bk_pipeline *pl)
 {
+    look(pl);
     set_state_gauges(pl);
     set_checkpoint_gauges(pl);
     set_outside_gauges(pl);

@@ -28,7 +28,7 @@ extern "C" {
     X(BK_INTAKE_SINK,          "redis_away",   BK_HEALTH_DOWN,     "Redis took nothing for a second: frozen, refusing or gone") \
     X(BK_INTAKE_CHECKPOINT,    "checkpoint",   BK_HEALTH_DEGRADED, "the checkpoint's writer cannot follow: copies near checkpoint.copy_bytes_max") \
     X(BK_INTAKE_REFUSED,       "refused",      BK_HEALTH_DOWN,     "the log does not fit the checkpoint: the process says why and ends") \
-    X(BK_INTAKE_CLOSING,       "closing",      BK_HEALTH_DEGRADED, "shutting down: what is in hand is finished, nothing new begins")
+    X(BK_INTAKE_CLOSING,       "closing",      BK_HEALTH_OK,       "shutting down: what is in hand is finished, nothing new begins")
 /* clang-format on */
 
 enum bk_intake {

@@ -76,7 +76,7 @@ struct bk_sink_events {
     X(BK_SINK_REFUSING,       "refusing",   BK_HEALTH_DOWN,     "it answers with an error class: room is 0, then 1 until a write is taken") \
     X(BK_SINK_BACKOFF,        "backoff",    BK_HEALTH_DOWN,     "no connection; waiting to dial again") \
     X(BK_SINK_STALLED,        "stalled",    BK_HEALTH_DOWN,     "it fell silent; waiting to dial again") \
-    X(BK_SINK_CLOSING,        "closing",    BK_HEALTH_DEGRADED, "waits for the last answers")
+    X(BK_SINK_CLOSING,        "closing",    BK_HEALTH_OK,       "waits for the last answers")
 /* clang-format on */
 
 enum bk_sink_state {

@@ -74,7 +74,7 @@ struct bk_source_events {
     X(BK_SOURCE_PARTITIONS_OVER_LIMIT,   "partitions_over_limit",  BK_HEALTH_DOWN,     "more partitions than state.shards_max has shares for. They rest") \
     X(BK_SOURCE_FAILED,                  "failed",                 BK_HEALTH_DOWN,     "the client gave up, or the file is damaged") \
     X(BK_SOURCE_ENDED,                   "ended",                  BK_HEALTH_OK,       "the file was read to its end") \
-    X(BK_SOURCE_CLOSING,                 "closing",                BK_HEALTH_DEGRADED, "leaving the group")
+    X(BK_SOURCE_CLOSING,                 "closing",                BK_HEALTH_OK,       "leaving the group")
 /* clang-format on */
 
 enum bk_source_state {

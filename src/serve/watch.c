@@ -26,7 +26,7 @@ static void log_change(enum bk_stage_name name, const struct bk_stage *stage, en
     enum bk_log_level level = stage->health == BK_HEALTH_OK ? BK_LOG_INFO : BK_LOG_WARN;
     bk_log_at(level, bk_stage_word(name), "health is=%s was=%s for_ms=%lld state=%s err=\"%s\"",
               bk_health_word(stage->health), bk_health_word(before), (long long)before_ms,
-              stage->state, stage->troubled ? stage->error : "");
+              stage->state, stage->troubled && stage->health != BK_HEALTH_OK ? stage->error : "");
 }
 
 void bk_watch_look(struct bk_watch *watch, enum bk_stage_name name, const char *state,

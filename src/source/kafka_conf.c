@@ -44,6 +44,7 @@ static const struct property defaults[] = {
     {"reconnect.backoff.max.ms",       "1000"},
     /* A topic that was made anew, or got more partitions, is noticed within this, not in 5 minutes. */
     {"topic.metadata.refresh.interval.ms", "10000"},
+    {"topic.metadata.propagation.max.ms", "5000"},
     /* Whoever is killed without a word (kill -9, a power cut) leaves a ghost in the group, and the
      * one started in its place gets no partition until the ghost's session is over: 45 s of stale
      * lists by librdkafka's default. The heartbeats come from its own thread, so a busy loop does

@@ -436,6 +436,7 @@ static void on_out_of_range(struct kafka_consumer *c, struct kafka_part *part)
 static void judge_place(struct kafka_consumer *c, struct kafka_part *part, int64_t low,
                         int64_t high)
 {
+    c->topic_gone = false; /* it is there, and answers */
     if (low > part->position)
         go_on_from(c, part, low);
     else

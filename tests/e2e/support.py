@@ -152,6 +152,31 @@ class RedisServer:
         self.process.wait()
 
 
+class Services:
+    """Servers of the story's own, by tools/services: a broker that may be killed."""
+
+    def __init__(self, story, *ports):
+        self.folder = story.folder / "services"
+        self.environment = story.environment
+        self.up(*ports)
+
+    def call(self, *words):
+        return subprocess.run([str(ROOT / "tools/services"), *words, "--dir", str(self.folder)], env=self.environment, capture_output=True,
+                              text=True, timeout=120)
+
+    def up(self, *ports):
+        done = self.call("up", *ports)
+        found = dict(line.split("=", 1) for line in done.stdout.splitlines() if "=" in line)
+        self.kafka, self.redis = found.get("BASKETRY_KAFKA"), found.get("BASKETRY_REDIS")
+        return done
+
+    def kill_broker(self):
+        os.kill(int((self.folder / "kafka/pid").read_text().split()[0]), signal.SIGKILL)
+
+    def down(self):
+        return self.call("down")
+
+
 class Load:
     """load.py as a process: `sending()` once it sends, `done()` for its account."""
 

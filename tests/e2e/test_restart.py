@@ -5,42 +5,15 @@
 import contextlib
 import os
 import re
-import signal
 import socket
-import subprocess
 import sys
 import time
 
-from support import ROOT, Load, Story, free_port, wait_for
+from support import Load, Services, Story, wait_for
 
 EXIT_UNAVAILABLE = 69
 EXIT_TEMPORARY = 75
 EXIT_CONFIG = 78
-
-
-class Services:
-    """Servers of the story's own, by tools/services: a broker that may be killed."""
-
-    def __init__(self, story, *ports):
-        self.folder = story.folder / "services"
-        self.environment = story.environment
-        self.up(*ports)
-
-    def call(self, *words):
-        return subprocess.run([str(ROOT / "tools/services"), *words, "--dir", str(self.folder)], env=self.environment, capture_output=True,
-                              text=True, timeout=120)
-
-    def up(self, *ports):
-        done = self.call("up", *ports)
-        found = dict(line.split("=", 1) for line in done.stdout.splitlines() if "=" in line)
-        self.kafka, self.redis = found.get("BASKETRY_KAFKA"), found.get("BASKETRY_REDIS")
-        return done
-
-    def kill_broker(self):
-        os.kill(int((self.folder / "kafka/pid").read_text().split()[0]), signal.SIGKILL)
-
-    def down(self):
-        return self.call("down")
 
 
 @contextlib.contextmanager
@@ -145,57 +118,6 @@ def leaves_at_once(story):
     run.stop()
 
 
-def broker(story):
-    # Ports that nobody else likes: while the broker is down its port is anybody's.
-    services = Services(story, "--kafka-port", str(free_port()), "--redis-port", str(free_port()))
-    try:
-        shop = story.shop("broker", brokers=services.kafka, **{"message.timeout.ms": 60000})
-        run = story.run(shop, name="broker", redis_url=services.redis)
-        load = Load(story, shop, "--rate", 1000, "--seconds", 14, "--subjects", 1000).sending()
-        wait_for(lambda: run.ask("status")["records"] > 1000, 10)
-        read = run.ask("status")["records"]
-        services.kill_broker()
-        time.sleep(3)
-        status = run.ask("status")
-        story.check(run.alive() and status["source"]["errors"] > 0,
-                    f"the broker killed under load, the run lives on and says so: {status['source']['state']}, {status['source']['detail']!r}")
-        again = services.up()
-        story.check(again.returncode == 0 and services.kafka == shop.brokers, "the broker comes back on its port, with its data")
-        for line in again.stderr.splitlines() if again.returncode else []:
-            story.note(line)
-        account = load.done()
-        settled = run.settled(shop, 40)
-        counted = run.records()
-        # A producer that repeats after a crash may write an event twice: that is what de-duplication is for.
-        story.check(settled and counted["ok"] == account["acknowledged"] and counted["ok"] > read,
-                    f"it goes on by itself: {counted['ok']} of {account['acknowledged']} acknowledged events applied once, "
-                    f"{counted['duplicate']} repeats told apart")
-        story.check(run.stop() == 0, "it stops when asked")
-    finally:
-        services.down()
-
-
-def wrong_password(story):
-    server = story.redis_server("--requirepass", "right")
-    shop = story.shop("password")
-    wrong = story.folder / "password"
-    wrong.write_text("wrong\n")
-    run = story.run(shop, name="password", redis_url=server.url, redis__password_file=wrong, redis__backoff_max="500ms")
-    shop.view("c:1", "bread")
-    wait_for(lambda: run.ask("status")["sink"]["state"] == "refusing", 5)
-    sink = run.ask("status")["sink"]
-    story.check(sink["state"] == "refusing" and "WRONGPASS" in sink["detail"],
-                f"a wrong Redis password is a named state: {sink['state']}, {sink['detail']!r}")
-    resting = wait_for(lambda: run.ask("status")["intake"] == "redis_away", 5)
-    story.check(run.alive() and resting, "intake rests meanwhile, the run lives on")
-    story.check("right" not in run.log and "wrong" not in run.log.replace("WRONGPASS", ""), "no password is in the log")
-    server.client(password="right").config_set("requirepass", "wrong")
-    story.check(wait_for(lambda: run.ask("status")["sink"]["state"] == "ready", 10), "the password put right, it goes on by itself")
-    name = run.key("c:1", "home")
-    story.check(wait_for(lambda: server.client(password="wrong").get(name), 5), "and publishes what waited")
-    run.stop()
-
-
 def taken(story):
     """Default ports and the control socket belong to somebody else."""
     with occupied([9092, 6379, 19092, 16379]):
@@ -217,7 +139,5 @@ with Story() as story:
     drains(story)
     ends(story)
     leaves_at_once(story)
-    wrong_password(story)
     taken(story)
-    broker(story)
 sys.exit(story.end())

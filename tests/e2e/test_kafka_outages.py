@@ -1,0 +1,172 @@
+#!/usr/bin/env python3
+"""What a broker does on a bad day: each has a state that status names, nothing is skipped in silence, and it passes by itself or says what to do.
+"""
+# time limit: 240 s
+import signal
+import sys
+import time
+import uuid
+
+import confluent_kafka
+import confluent_kafka.admin
+
+from support import QUICK_SWEEPS, Load, Services, Story, free_port, wait_for
+
+EVENTS = {"message.timestamp.type": "LogAppendTime"}
+
+
+def state_of(run):
+    status = run.try_ask("status")
+    return status["source"]["state"] if status else None
+
+
+def create(shop, topic, partitions):
+    """Create a topic; one of that name may still be on its way out."""
+    def created():
+        try:
+            shop.admin.create_topics([confluent_kafka.admin.NewTopic(topic, partitions, 1, config=EVENTS)])[topic].result(10)
+            return True
+        except confluent_kafka.KafkaException:
+            return False
+    return wait_for(created, 15, 0.2)
+
+
+def missing(story, services):
+    """The topic is created after the start."""
+    shop = story.shop("missing", brokers=services.kafka, partitions=1)
+    shop.topic += ".later"
+    run = story.run(shop, name="missing", redis_url=services.redis)
+    named = wait_for(lambda: state_of(run) == "topic_missing", 10)
+    status = run.ask("status")
+    story.check(named and status["health"] == "down" and shop.topic in status["source"]["detail"],
+                f"a topic that does not exist: {state_of(run)}, health {status['health']}, {status['source']['detail']!r}")
+    create(shop, shop.topic, 4)
+    shop.buy("c:1", "bread", "butter")
+    read = run.settled(shop, 20)
+    status = wait_for(lambda: (lambda s: s["health"] == "ok" and s)(run.ask("status")), 5)
+    story.check(read and run.list("c:1", "cart") is not None, "created, it is read without a restart")
+    story.check(status and status["source"]["last_error"] and status["source"]["last_error_ms"] < status["source"]["since_ms"],
+                f"all is well since then, and what was wrong is still told: {status and status['source']['last_error']!r}")
+    story.check(run.log.count("msg=topic_missing") == 1, "the log said it once")
+    run.stop()
+
+
+def killed(story, services):
+    """kill -9 under load, and back with its data."""
+    shop = story.shop("killed", brokers=services.kafka, **{"message.timeout.ms": 60000})
+    run = story.run(shop, name="killed", redis_url=services.redis)
+    load = Load(story, shop, "--rate", 1000, "--seconds", 9, "--subjects", 1000).sending()
+    wait_for(lambda: run.ask("status")["records"] > 1000, 10)
+    read = run.ask("status")["records"]
+    services.kill_broker()
+    down = wait_for(lambda: state_of(run) == "disconnected", 5)
+    status = run.ask("status")
+    story.check(down and run.alive() and status["health"] == "down" and status["source"]["errors"] > 0,
+                f"the broker killed under load: {state_of(run)}, health {status['health']}, {status['source']['detail']!r}")
+    before = cpu_s(run.pid)
+    time.sleep(1.5)
+    spent = cpu_s(run.pid) - before
+    story.check(spent < 0.3, f"it waits and does not spin: {spent:.2f} s of CPU in 1.5 s")
+    began = time.monotonic()
+    again = services.up()
+    back = time.monotonic()
+    story.check(again.returncode == 0 and services.kafka == shop.brokers, "the broker comes back on its port, with its data")
+    for line in again.stderr.splitlines() if again.returncode else []:
+        story.note(line)
+    reads = wait_for(lambda: state_of(run) == "assigned", 30)
+    story.check(reads, f"which took {back - began:.1f} s, and {time.monotonic() - back:.1f} s later it is read again")
+    account = load.done()
+    settled = run.settled(shop, 40)
+    counted = run.records()
+    # A producer that repeats after a crash may write an event twice: that is what de-duplication is for.
+    story.check(settled and counted["ok"] == account["acknowledged"] and counted["ok"] > read,
+                f"it goes on by itself: {counted['ok']} of {account['acknowledged']} acknowledged events applied once, "
+                f"{counted['duplicate']} repeats told apart")
+    well = wait_for(lambda: run.ask("status")["health"] == "ok", 5)
+    story.check(well and run.log.count("at=source msg=health is=down") == 1, "and one line of the log is the outage's beginning, one its end")
+    story.check(run.stop() == 0, "it stops when asked")
+
+
+def cpu_s(pid):
+    with open(f"/proc/{pid}/stat") as stat:
+        fields = stat.read().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / 100
+
+
+def truncated(story, services):
+    """Retention passes the reader: here the reader stands still while records are deleted."""
+    shop = story.shop("truncated", brokers=services.kafka, partitions=1)
+    run = story.run(shop, name="truncated", redis_url=services.redis, **QUICK_SWEEPS,
+                    **{"kafka.topic.metadata.refresh.interval.ms": 1000})
+    for n in range(200):
+        shop.view(f"c:{n}", "bread")
+    run.settled(shop)
+    run.process.send_signal(signal.SIGSTOP)
+    time.sleep(0.3)  # what it asked for is answered
+    for n in range(600):
+        shop.view(f"c:{n}", "butter")
+    shop.sent()
+    partition = confluent_kafka.TopicPartition(shop.topic, 0, 500)
+    list(shop.admin.delete_records([partition]).values())[0].result(10)
+    run.process.send_signal(signal.SIGCONT)
+
+    def all_told():
+        status = run.ask("status")
+        return status["records"] + status["source"]["records_lost"] == shop.sent() and status
+    status = wait_for(all_told, 15, 0.05)
+    lost = run.ask("status")["source"]["records_lost"]
+    story.check(status and 0 < lost <= 300, f"records deleted before they were read are counted: {lost} lost, and every other one is read")
+    counters = run.ask("inspect", "counters")
+    story.check(counters["basketry_kafka_records_lost_total"] == lost, "by a metric, too")
+    line = next((line for line in run.log.splitlines() if "log_truncated" in line), "")
+    story.check(f"partition=0 from={500 - lost} to=499 records_lost={lost}" in line, f"the log names partition and offsets: {line[line.find('log_truncated'):]!r}")
+    story.check(wait_for(lambda: state_of(run) == "assigned", 5), "and it goes on from where the log begins")
+    run.settled(shop)
+    return shop, run
+
+
+def made_anew(story, shop, run):
+    """The topic is deleted and created again: what the run knows is of another log."""
+    before = run.records()
+    shop.admin.delete_topics([shop.topic], operation_timeout=5)[shop.topic].result(10)
+    gone = wait_for(lambda: state_of(run) == "topic_missing", 20, 0.1)
+    story.check(gone, f"the topic deleted while it runs: {state_of(run)}")
+    create(shop, shop.topic, 1)
+    began = time.monotonic()
+    sent = [str(uuid.uuid4()) for _ in range(20)]
+    for n, event in enumerate(sent):
+        shop.send(b"c:new", shop.event("ItemViewed", "c:new", item={"item_id": f"item {n}"}))
+    shop.producer.flush(20)
+    named = wait_for(lambda: state_of(run) == "log_shorter_than_state", 30, 0.1)
+    status = run.ask("status")
+    story.check(named and status["source"]["resting"] == 1 and status["health"] == "down",
+                f"made anew with fewer records: {state_of(run)}, health {status['health']}, {status['source']['detail']!r} after {time.monotonic() - began:.1f} s")
+    story.check(run.records() == before, "not one record of the other log passes for a duplicate")
+    line = next((line for line in run.log.splitlines() if "log_shorter_than_state" in line and "mend=" in line), "")
+    story.check('mend="basketry accept-log 0"' in line, "the log gives the command that mends it")
+    code, _, err = run.command("accept-log", "7")
+    story.check(code != 0 and "does not rest" in err, f"for another partition the command is refused ({code}, {err.strip()!r})")
+    code, out, _ = run.command("accept-log", "0")
+    read = wait_for(lambda: run.records()["ok"] == before["ok"] + 20, 15, 0.05)
+    story.check(code == 0 and read, f"accepted ({out.strip()}), the new log is read from its beginning ({run.records()['ok'] - before['ok']} of 20)")
+    story.check(wait_for(lambda: run.ask("status")["health"] == "ok", 5), "and all is well")
+    story.check(run.subject("c:new")["session"]["events"] == 20, "the new log's shoppers are known")
+    for n in range(20):
+        shop.view("c:new", f"item {n}")
+    shop.producer.flush(20)
+    wait_for(lambda: run.records()["ok"] == before["ok"] + 40, 10, 0.05)
+    run.swept()
+    run.check_verified("verify finds Redis as the state says")
+    story.check(run.stop() == 0, "it stops when asked")
+
+
+with Story() as story:
+    # Ports that nobody else likes: while the broker is down its port is anybody's.
+    services = Services(story, "--kafka-port", str(free_port()), "--redis-port", str(free_port()))
+    try:
+        missing(story, services)
+        made_anew(story, *truncated(story, services))
+        killed(story, services)
+    finally:
+        services.down()
+sys.exit(story.end())
