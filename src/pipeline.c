@@ -34,8 +34,12 @@ struct bk_pipeline {
     struct bk_sink *sink;
     struct bk_checkpoint *checkpoint; /* NULL: none */
     struct bk_generation loaded;      /* number 0: the engine began empty */
-    bool holding;     /* nothing is published before the log's end at start was passed */
-    uint64_t records; /* of shop.events, since the start */
+    bool holding;     /* nothing is published: the state is older than what readers have ... */
+    bool hold_to_end; /* ... until the log's end at start was passed, or else ...            */
+    int64_t hold_until[PARTITIONS_MAX]; /* ... these offsets */
+    bk_mono_ms_t hold_from;
+    struct bk_promotion *promotion; /* NULL: none is loading */
+    uint64_t records;               /* of shop.events, since the start */
     bool refused;
     struct bk_reason refusal;
     void (*wake)(void *arg);
@@ -155,6 +159,7 @@ void bk_pipeline_destroy(struct bk_pipeline **pipeline)
 {
     struct bk_pipeline *pl = *pipeline;
     if (!pl) return;
+    bk_promotion_end(&pl->promotion);
     bk_publisher_destroy(&pl->publisher);
     bk_decoder_destroy(&pl->decoder);
     bk_ranker_destroy(&pl->ranker);
@@ -188,7 +193,7 @@ void bk_pipeline_attach_checkpoint(struct bk_pipeline *pl, struct bk_checkpoint 
 {
     pl->checkpoint = checkpoint;
     if (loaded) pl->loaded = *loaded;
-    pl->holding = loaded != NULL;
+    pl->holding = pl->hold_to_end = loaded != NULL;
 }
 
 void bk_pipeline_detach_checkpoint(struct bk_pipeline *pl)
@@ -234,15 +239,75 @@ static void step_checkpoint(struct bk_pipeline *pl)
     bk_checkpoint_step(pl->checkpoint, &pl->engine, &turn);
 }
 
+static bool has_passed(const struct bk_pipeline *pl)
+{
+    for (int32_t p = 0; p < PARTITIONS_MAX; p++) {
+        if (!pl->hold_until[p] || !pl->is_assigned[p]) continue;
+        const struct bk_shard *shard = pl->engine.shards[p];
+        if (!shard || bk_shard_totals(shard)->next_offset < pl->hold_until[p]) return false;
+    }
+    return true;
+}
+
 /* After a restart the state is a little older than what readers have: it catches up unseen. */
 static void decide_hold(struct bk_pipeline *pl)
 {
     if (!pl->holding) return;
-    bool passed = pl->assigned && pl->ended == pl->assigned;
-    if (!passed && !pl->closing && pl->now.mono.ms - pl->started.ms < HOLD_MS_MAX) return;
+    if (!pl->hold_from.ms) pl->hold_from = pl->now.mono;
+    int64_t held_ms = pl->now.mono.ms - pl->hold_from.ms;
+    bool passed = pl->hold_to_end ? pl->assigned && pl->ended == pl->assigned : has_passed(pl);
+    if (!passed && !pl->closing && held_ms < HOLD_MS_MAX) return;
     pl->holding = false;
-    bk_log_info("pipeline", "publishing_begins after_ms=%lld caught_up=%s",
-                (long long)(pl->now.mono.ms - pl->started.ms), passed ? "yes" : "no");
+    bk_log_info("pipeline", "publishing_begins after_ms=%lld caught_up=%s", (long long)held_ms,
+                passed ? "yes" : "no");
+}
+
+/* ---- promotion ---- */
+
+int bk_pipeline_promote(struct bk_pipeline *pl, const char *name, struct bk_reason *reason)
+{
+    if (!pl->checkpoint || !pl->source->ops->restart)
+        return bk_reason_set(reason, BK_EUNAVAILABLE,
+                             "nothing can be promoted without a checkpoint.dir and Kafka");
+    if (pl->promotion)
+        return bk_reason_set(reason, BK_EAGAIN, "another generation is being promoted");
+    pl->promotion = bk_promotion_begin(pl->cfg.checkpoint_dir, name, &pl->engine.params, reason);
+    return pl->promotion ? BK_OK : BK_ENOMEM;
+}
+
+/* The loaded engine takes the running one's place; reading goes back to where it stands, and readers
+ * keep what they have until it has passed what they know. */
+static void adopt(struct bk_pipeline *pl, const struct bk_generation *generation)
+{
+    bk_checkpoint_cancel(pl->checkpoint);
+    for (int32_t p = 0; p < PARTITIONS_MAX; p++)
+        pl->hold_until[p] = p < pl->engine.shard_top && pl->engine.shards[p] && pl->is_assigned[p]
+                                ? bk_shard_totals(pl->engine.shards[p])->next_offset
+                                : 0;
+    bk_engine_adopt(&pl->engine, bk_promotion_engine(pl->promotion));
+    pl->loaded = *generation;
+    pl->holding = true;
+    pl->hold_to_end = false;
+    pl->hold_from = pl->now.mono;
+    pl->source->ops->restart(pl->source);
+    bk_publisher_connected(pl->publisher, true); /* every list is written anew */
+    bk_checkpoint_ask(pl->checkpoint);
+    bk_log_info("pipeline", "promoted generation=%s", generation->name);
+}
+
+static void step_promotion(struct bk_pipeline *pl)
+{
+    struct bk_generation generation;
+    struct bk_reason reason = {{0}};
+    if (!pl->promotion) return;
+    int err = bk_promotion_poll(pl->promotion, &generation, &reason);
+    if (err == BK_EAGAIN) return;
+    if (err == BK_OK)
+        adopt(pl, &generation);
+    else
+        bk_log_error("pipeline", "promotion_failed err=\"%s\" action=keep_the_running_state",
+                     reason.text);
+    bk_promotion_end(&pl->promotion);
 }
 
 /* ---- records come in ---- */
@@ -506,8 +571,9 @@ bool bk_pipeline_turn(struct bk_pipeline *pl, bk_mono_ms_t mono, bk_wall_ms_t wa
     /* Catching up: first what happened, then what it changed. */
     bool behind = took == PULL_PER_TURN;
     if (took && !behind) more = publish_pulled(pl, mono, wall_ms); /* 4. what it changed */
-    step_checkpoint(pl);                                           /* 5. is it time? */
-    return more || behind;                                         /* 6. is there more? */
+    step_promotion(pl);
+    step_checkpoint(pl);   /* 5. is it time? */
+    return more || behind; /* 6. is there more? */
 }
 
 void bk_pipeline_note_turn(struct bk_pipeline *pl, int64_t took_us)

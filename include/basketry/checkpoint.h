@@ -1,6 +1,6 @@
 /* checkpoint.h -- the state and the offsets it stands for, on disk, as of one instant.
  *
- *   DIR/LOCK                         held by the instance that owns the folder
+ *   DIR/generation.lock              held by the instance that owns the folder
  *   DIR/generation-0000000017/       one generation: a file for shared, one for each partition
  *       shared.bkc  partition-0003.bkc  MANIFEST
  *   DIR/replay-0000000001/           the same, made by `basketry replay`; loaded only when promoted
@@ -124,6 +124,22 @@ bool bk_checkpoint_is_idle(const struct bk_checkpoint *checkpoint);
 /** Give the running attempt up and wait until its thread is done: the engine is about to go. */
 void bk_checkpoint_cancel(struct bk_checkpoint *checkpoint);
 void bk_checkpoint_status(const struct bk_checkpoint *checkpoint, struct bk_checkpoint_status *out);
+
+/* ---- promotion: another generation in the place of the running state ---- */
+
+struct bk_promotion;
+/** Load a generation in a thread of its own, into an engine of its own: until it is adopted, two
+ *  states take memory. Strings and parameters are copied. NULL with a reason. */
+struct bk_promotion *bk_promotion_begin(const char *dir, const char *name,
+                                        const struct bk_state_params *params,
+                                        struct bk_reason *reason);
+/** BK_EAGAIN while it loads, BK_OK when it can be adopted, else what bk_generation_load said. */
+int bk_promotion_poll(struct bk_promotion *promotion, struct bk_generation *out,
+                      struct bk_reason *reason);
+/** What was loaded, to be adopted; NULL before poll said BK_OK. */
+struct bk_engine *bk_promotion_engine(struct bk_promotion *promotion);
+/** Waits for the thread; what was not adopted goes. Sets *promotion to NULL. */
+void bk_promotion_end(struct bk_promotion **promotion);
 
 #ifdef __cplusplus
 }

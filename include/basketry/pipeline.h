@@ -64,6 +64,11 @@ BK_MUST_CHECK int bk_pipeline_attach(struct bk_pipeline *pipeline, struct bk_sou
 void bk_pipeline_attach_checkpoint(struct bk_pipeline *pipeline, struct bk_checkpoint *checkpoint,
                                    const struct bk_generation *loaded);
 void bk_pipeline_detach_checkpoint(struct bk_pipeline *pipeline);
+/** Load a generation of checkpoint.dir (of `basketry replay`) beside the running state and put it in
+ *  its place between two turns. Nothing is published until reading has passed where the old state
+ *  stood. 0: it has begun, the log tells how it ended; else a reason. */
+BK_MUST_CHECK int bk_pipeline_promote(struct bk_pipeline *pipeline, const char *name,
+                                      struct bk_reason *reason);
 /** Why this log and this checkpoint do not go together; NULL: they do. The owner ends. */
 const struct bk_reason *bk_pipeline_refusal(const struct bk_pipeline *pipeline);
 

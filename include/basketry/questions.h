@@ -8,6 +8,7 @@
  *   inspect counters                    all metrics
  *   verify [CURSOR]                     a page of keys with the list each should hold now
  *   checkpoint                          write a generation now
+ *   promote NAME                        put a generation in the running state's place
  *   accept-log PARTITION                a log that is shorter than the state is the right one
  */
 #ifndef BASKETRY_QUESTIONS_H
@@ -38,6 +39,7 @@ struct bk_instance {
     const struct bk_metrics *(*metrics)(void *arg); /* with gauges up to date */
     struct bk_now (*now)(void *arg);
     const char *(*intake)(void *arg); /* why intake flows or rests */
+    int (*promote)(void *arg, const char *name, struct bk_reason *reason);
 };
 
 extern const struct bk_control_handler bk_questions[];

@@ -117,6 +117,10 @@ struct bk_source_ops {
      *  it from its beginning. 0, or BK_ENOENT when that partition does not rest. NULL where nothing
      *  can rest. */
     int (*accept)(struct bk_source *source, int32_t partition);
+    /** The owner's state is another one: every partition of shop.events is revoked and assigned
+     *  again, so that reading goes on where `assigned` says. From inside a turn. NULL where reading
+     *  cannot go back. */
+    void (*restart)(struct bk_source *source);
     /** Leave the group and release everything, asynchronously; `closed` comes once, from the loop,
      *  within a deadline of 10 s. The source's memory is gone after `closed` returns. */
     void (*close)(struct bk_source *source, void (*closed)(void *arg), void *arg);

@@ -103,6 +103,7 @@ struct bk_pair {
     uint32_t total;   /* how often, saturating */
     /* the same in 256ths; a receipt of n lines strengthens its pairs by 1 / sqrt(n) */
     uint32_t strength;
+    uint32_t after;  /* bought: the part of it where the partner was put in later */
     uint16_t epoch;  /* the largest epoch that counted, modulo 2^16 */
     uint16_t now;    /* how often in that epoch, saturating */
     uint16_t before; /* how often in the one before */
@@ -110,10 +111,13 @@ struct bk_pair {
     uint16_t who;
 };
 enum { BK_STRENGTH_ONE = 256 };
-_Static_assert(sizeof(struct bk_pair) == 20, "three pairs to a cache line");
+_Static_assert(sizeof(struct bk_pair) == 24, "eight pairs to three cache lines");
 
 /** bk_map_head.flags of a pair row. */
 enum { BK_ROW_LOSSY = 1 }; /* the row met its limit once: its counts are at most the truth */
+
+/** What an item's postings name: visits that saw it, receipts that hold it. */
+enum bk_posting_kind { BK_POSTING_SESSION, BK_POSTING_RECEIPT, BK_POSTING_KIND_COUNT };
 
 /** The cold half of an item: id, rows, facts. Number = item handle. */
 struct bk_item {
@@ -121,16 +125,16 @@ struct bk_item {
     uint64_t id_hash;    /* bk_hash of the id: ties among handles are broken by it */
     bk_ref_t id;         /* bytes in shared.heap */
     uint16_t id_len;
-    uint8_t facts_len[3];              /* name, category, brand: bytes, cut at 255 */
-    uint8_t flags;                     /* BK_ITEM_* */
-    bk_ref_t rows[BK_PAIR_KIND_COUNT]; /* bk_map of struct bk_pair */
-    bk_ref_t postings;                 /* struct bk_postings */
-    bk_ref_t facts;                    /* name, category, brand one after another */
-    uint32_t dirty_next;               /* the queue of items whose lists wait to be written */
-    uint32_t published[2];             /* hash of the lists last written, by relation */
-    uint32_t category;                 /* hash of the top category, 0 when not known */
-    int64_t price_minor;               /* BK_NULL_I64: not known */
-    uint32_t slot[BK_EPOCH_SLOTS];     /* popularity points by epoch modulo 16, the newest 16 */
+    uint8_t facts_len[3];                     /* name, category, brand: bytes, cut at 255 */
+    uint8_t flags;                            /* BK_ITEM_* */
+    bk_ref_t rows[BK_PAIR_KIND_COUNT];        /* bk_map of struct bk_pair */
+    bk_ref_t postings[BK_POSTING_KIND_COUNT]; /* struct bk_postings */
+    bk_ref_t facts;                           /* name, category, brand one after another */
+    uint32_t dirty_next;           /* the queue of items whose lists wait to be written */
+    uint32_t published[2];         /* hash of the lists last written, by relation */
+    uint32_t category;             /* hash of the top category, 0 when not known */
+    int64_t price_minor;           /* BK_NULL_I64: not known */
+    uint32_t slot[BK_EPOCH_SLOTS]; /* popularity points by epoch modulo 16, the newest 16 */
     uint32_t known, again; /* receipts of customers with a history; with it in there already */
     uint64_t gap_s;        /* seconds since the customer's last time, summed over `again` */
     uint32_t shelf, brand; /* hashes of the whole category path and of the brand, 0: not known */
@@ -171,13 +175,13 @@ enum { BK_POINTS_VIEW = 1, BK_POINTS_CART = 4, BK_POINTS_RECEIPT = 16 };
 
 enum { BK_POPULAR_MAX = 128 };
 
-/** A session as its items' postings know it (a table's record: its number never changes while it
+/** A session or receipt as its items' postings know it (a table's record: its number never changes while it
  *  grows). */
 struct bk_posted {
     uint32_t refs;       /* postings that name it, and one more while the session is live */
     uint16_t count, cap; /* of the items */
     uint64_t key;        /* hash of subject and start: order among equal times */
-    bk_ref_t items;      /* u32 handles in shared.heap, in order of first sight */
+    bk_ref_t items;      /* u32 handles in shared.heap, in order of first sight, of addition */
     uint32_t pad[3];
 };
 _Static_assert(sizeof(struct bk_posted) == 32, "whole units of 16 bytes");
@@ -185,7 +189,7 @@ struct bk_posting {
     uint32_t session; /* number in shared.posted */
     uint32_t time_s;  /* when the item entered that session, seconds since 1970 */
 };
-/** The m most recent sessions of an item, oldest first from `first` on (a ring). */
+/** The m most recent sessions or receipts of an item, oldest first from `first` on (a ring). */
 struct bk_postings {
     uint16_t count, cap, first, pad;
     struct bk_posting entry[];
@@ -597,6 +601,9 @@ enum { BK_SECTIONS_MAX = 8 };
 /** The arenas of shared, or of a shard, in an order that stays. Returns how many. */
 size_t bk_shared_sections(struct bk_shared *shared, struct bk_section out[BK_SECTIONS_MAX]);
 size_t bk_shard_sections(struct bk_shard *shard, struct bk_section out[BK_SECTIONS_MAX]);
+/** Put `from` in the place of what `engine` holds: pointers to `engine` stay good, handles do not.
+ *  `from` is left as after deinit. Both were made with the same parameters. */
+void bk_engine_adopt(struct bk_engine *engine, struct bk_engine *from);
 /** Back to empty, with the same parameters. 0 or BK_ENOMEM: then only deinit is left. */
 BK_MUST_CHECK int bk_engine_reset(struct bk_engine *engine);
 

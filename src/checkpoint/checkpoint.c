@@ -86,7 +86,7 @@ struct bk_checkpoint *bk_checkpoint_open(const struct bk_checkpoint_options *opt
     if (!cp->options.disk) cp->options.disk = bk_disk_real();
     snprintf(cp->dir, sizeof cp->dir, "%s", options->dir);
     snprintf(cp->prefix, sizeof cp->prefix, "%s", prefix);
-    cp->lock = bkc_lock(cp->dir, reason);
+    cp->lock = bkc_lock(cp->dir, cp->prefix, reason);
     if (cp->lock < 0) {
         *code = cp->lock;
         free(cp);
@@ -277,6 +277,7 @@ bool bk_checkpoint_wants_rest(const struct bk_checkpoint *cp)
 
 void bk_checkpoint_cancel(struct bk_checkpoint *cp)
 {
+    cp->known = false; /* the state may be another one from here on */
     if (!cp->attempt) return;
     if (cp->attempt->running) pthread_join(cp->attempt->thread, NULL);
     cp->attempt->running = false;

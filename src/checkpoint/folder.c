@@ -75,12 +75,12 @@ static int holder_of(int file)
     return n > 0 ? atoi(text) : 0;
 }
 
-int bkc_lock(const char *dir, struct bk_reason *reason)
+int bkc_lock(const char *dir, const char *prefix, struct bk_reason *reason)
 {
     char path[BKC_PATH_MAX], pid[32];
     if (mkdir(dir, 0700) != 0 && errno != EEXIST)
         return bk_reason_set(reason, BK_EIO, "checkpoint.dir: %s: %s", dir, strerror(errno));
-    snprintf(path, sizeof path, "%s/LOCK", dir);
+    snprintf(path, sizeof path, "%s/%s.lock", dir, prefix);
     int file = open(path, O_CREAT | O_RDWR | O_CLOEXEC, 0600);
     if (file < 0) return bk_reason_set(reason, BK_EIO, "%s: %s", path, strerror(errno));
     if (flock(file, LOCK_EX | LOCK_NB) != 0) {

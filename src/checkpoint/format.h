@@ -133,7 +133,7 @@ int bkc_generations(const char *dir, const char *prefix, uint64_t *out, size_t m
 void bkc_generation_name(char out[64], const char *prefix, uint64_t number);
 /* Remove a generation, the MANIFEST first, so that half a one never counts. Best effort. */
 void bkc_generation_remove(struct bk_disk *disk, const char *dir, const char *name);
-/* Take DIR/LOCK. A file descriptor, or a negative code with a reason. */
-int bkc_lock(const char *dir, struct bk_reason *reason);
+/* Take DIR/<prefix>.lock. A file descriptor, or a negative code with a reason. */
+int bkc_lock(const char *dir, const char *prefix, struct bk_reason *reason);
 
 #endif

@@ -36,10 +36,15 @@ enum cli_exit {
 
 int bk_cmd_run(int argc, char **argv);
 int bk_cmd_import(int argc, char **argv);
+int bk_cmd_produce(int argc, char **argv);
+int bk_cmd_archive(int argc, char **argv);
+int bk_cmd_history(int argc, char **argv);
 int bk_cmd_top(int argc, char **argv);
 int bk_cmd_inspect(int argc, char **argv);
 int bk_cmd_status(int argc, char **argv);
 int bk_cmd_accept_log(int argc, char **argv);
+int bk_cmd_checkpoint(int argc, char **argv);
+int bk_cmd_promote(int argc, char **argv);
 int bk_cmd_verify(int argc, char **argv);
 int bk_cmd_check_config(int argc, char **argv);
 int bk_cmd_evaluate(int argc, char **argv);

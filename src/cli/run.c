@@ -225,6 +225,11 @@ static struct bk_now clocks_now(void *arg)
     return bk_pipeline_now(arg);
 }
 
+static int promote_now(void *arg, const char *name, struct bk_reason *reason)
+{
+    return bk_pipeline_promote(arg, name, reason);
+}
+
 static const char *intake_now(void *arg)
 {
     return bk_intake_word(bk_pipeline_intake(arg));
@@ -381,6 +386,7 @@ static int start(struct run *run)
                                          .arg = run->pl,
                                          .metrics = metrics_now,
                                          .now = clocks_now,
+                                         .promote = promote_now,
                                          .intake = intake_now};
     if (cfg->control_socket[0]) {
         run->control = bk_control_create(&run->loop, cfg->control_socket, bk_questions,

@@ -183,7 +183,7 @@ static int answer_inspect(void *arg, int words, const bk_str_t *word, struct bk_
 
 static void put_key(struct bk_buf *out, const struct bk_command *command)
 {
-    if (!command->len) return;
+    if (!command->len || out->failed) return; /* then it may be empty */
     if (out->p[out->len - 1] != '[') bk_buf_char(out, ',');
     bk_buf_cstr(out, "{\"key\":");
     bk_buf_json(out, command->key);
@@ -293,6 +293,19 @@ static int answer_checkpoint(void *arg, int words, const bk_str_t *word, struct 
     return BK_OK;
 }
 
+static int answer_promote(void *arg, int words, const bk_str_t *word, struct bk_buf *out,
+                          struct bk_reason *reason)
+{
+    const struct bk_instance *instance = arg;
+    char name[64] = "";
+    if (words == 2) snprintf(name, sizeof name, "%.*s", (int)word[1].len, word[1].p);
+    if (!name[0] || strchr(name, '/'))
+        return bk_reason_set(reason, BK_EINVAL, "promote wants the name of a generation");
+    int err = instance->promote(instance->arg, name, reason);
+    if (err == BK_OK) bk_buf_cstr(out, "{\"loading\":true}");
+    return err;
+}
+
 /* ---- accept-log ---- */
 
 static int answer_accept(void *arg, int words, const bk_str_t *word, struct bk_buf *out,
@@ -322,6 +335,8 @@ const struct bk_control_handler bk_questions[] = {
     {"verify", "[CURSOR]", "a page of keys with the list each should hold", answer_verify},
     {"checkpoint", "", "write a generation now, if anything happened since the last",
      answer_checkpoint},
+    {"promote", "NAME", "put a generation of checkpoint.dir in the running state's place",
+     answer_promote},
     {"accept-log", "PARTITION", "read a log that is shorter than the state from its beginning",
      answer_accept},
 };

@@ -73,7 +73,7 @@ struct kafka_source {
     bool topics_asked;
     char topic_missing[128]; /* "": none */
     int32_t topic_partitions;
-    bool paused, stalled;    /* by the owner; because the owner stalls */
+    bool paused, stalled; /* by the owner; because the owner stalls */
     int64_t stall_ms, pulled_ms, committed_ms, ask_at_ms, closing_ms;
     int destroying; /* handles the worker has not destroyed yet */
     void (*closed)(void *arg);
@@ -417,7 +417,16 @@ static void close_source(struct bk_source *head, void (*closed)(void *arg), void
 
 /* ---- creation ---- */
 
+static void restart(struct bk_source *head)
+{
+    struct kafka_source *s = of_head(head);
+    if (s->phase != PHASE_READING) return; /* where it stands is asked when it begins to read */
+    bk__kafka_consumer_restart(&s->group);
+    wake(s);
+}
+
 static const struct bk_source_ops kafka_ops = {.pull = pull,
+                                               .restart = restart,
                                                .pause = pause_source,
                                                .status = status,
                                                .accept = accept_log,

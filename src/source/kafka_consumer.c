@@ -580,6 +580,42 @@ bool bk__kafka_consumer_safety_poll(struct kafka_consumer *c)
     return c->held_count > 0 || rd_kafka_queue_length(c->queue) > 0;
 }
 
+/** Records held since before a restart stand at the old positions. Order among the rest stays. */
+static void drop_held_records(struct kafka_consumer *c)
+{
+    for (size_t n = c->held_count; n > 0; n--) {
+        rd_kafka_event_t *ev = take_held(c);
+        if (rd_kafka_event_type(ev) == RD_KAFKA_EVENT_FETCH)
+            rd_kafka_event_destroy(ev);
+        else
+            c->held[(c->held_first + c->held_count++) % KAFKA_HELD_MAX] = ev;
+    }
+}
+
+/** Every partition from where the owner now says. What the client had fetched is outdated by the
+ *  assignment, which it tells by itself. */
+void bk__kafka_consumer_restart(struct kafka_consumer *c)
+{
+    size_t count = c->parts_count;
+    if (!c->rk || count == 0) return;
+    struct kafka_part *before = malloc(count * sizeof *before);
+    BK_ASSERT(before);
+    memcpy(before, c->parts, count * sizeof *before);
+    remove_all(c);
+    drop_held_records(c);
+    for (size_t i = 0; i < count; i++) add_part(c, before[i].topic, before[i].partition);
+    free(before);
+    if (!is_cooperative(c)) {
+        assign_table(c);
+        return;
+    }
+    rd_kafka_topic_partition_list_t *list = list_of(c);
+    note_failure(c, "unassign", rd_kafka_incremental_unassign(c->rk, list));
+    note_failure(c, "assign", rd_kafka_incremental_assign(c->rk, list));
+    rd_kafka_topic_partition_list_destroy(list);
+    pause_again(c);
+}
+
 /** Partitions that let a record go start again from their positions. */
 static void restart_let_go(struct kafka_consumer *c)
 {

@@ -140,6 +140,8 @@ size_t bk__kafka_consumer_drain(struct kafka_consumer *c, size_t max, bool *more
  * the next drain. Returns whether something is waiting. */
 bool bk__kafka_consumer_safety_poll(struct kafka_consumer *c);
 void bk__kafka_consumer_pause(struct kafka_consumer *c, bool paused);
+/** Revoke and assign every partition: bk_source_ops.restart. */
+void bk__kafka_consumer_restart(struct kafka_consumer *c);
 /** A partition of shop.events that rests because its log is shorter: begin it anew. BK_ENOENT: it
  *  does not rest. */
 int bk__kafka_consumer_accept(struct kafka_consumer *c, int32_t partition);

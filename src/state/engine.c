@@ -80,6 +80,18 @@ int bk_engine_reset(struct bk_engine *engine)
     return err;
 }
 
+void bk_engine_adopt(struct bk_engine *engine, struct bk_engine *from)
+{
+    bool frozen = engine->frozen;
+    bk_engine_deinit(engine);
+    *engine = *from;
+    *from = (struct bk_engine){0};
+    engine->frozen = frozen;
+    engine->shared.index.arg = &engine->shared; /* what points back at the struct that moved */
+    for (int32_t partition = 0; partition < engine->shard_top; partition++)
+        if (engine->shards[partition]) engine->shards[partition]->engine = engine;
+}
+
 static uint64_t shard_bytes(const struct bk_shard *shard)
 {
     return bk_arena_bytes(&shard->subjects.arena) + bk_arena_bytes(&shard->index.heads) +

@@ -19,6 +19,7 @@ static void assign(struct sim_source *source, int32_t p)
 {
     const struct sim_partition *part = &source->log->events[p];
     int64_t offset = source->events.assigned(source->events.arg, BK_TOPIC_EVENTS, p);
+    if (offset == BK_OFFSET_REFUSED) return; /* it is offered again at the next pull */
     uint32_t at = position_of(part, offset);
     uint32_t back = source->regress_max ? chance_below(source->chance, source->regress_max + 1) : 0;
     source->part[p].at = back < at ? at - back : 0;
@@ -132,6 +133,17 @@ static void pause_source(struct bk_source *head, bool paused)
     self(head)->paused = paused;
 }
 
+static void restart(struct bk_source *head)
+{
+    struct sim_source *source = self(head);
+    for (int32_t p = 0; p < source->log->partitions; p++) {
+        if (!source->part[p].assigned) continue;
+        source->part[p].assigned = false;
+        source->events.revoked(source->events.arg, BK_TOPIC_EVENTS, p);
+        assign(source, p);
+    }
+}
+
 static void status(struct bk_source *head, struct bk_source_status *out)
 {
     const struct sim_source *source = self(head);
@@ -150,8 +162,11 @@ static void close_source(struct bk_source *head, void (*closed)(void *arg), void
     closed(arg);
 }
 
-static const struct bk_source_ops ops = {
-    .pull = pull, .pause = pause_source, .status = status, .close = close_source};
+static const struct bk_source_ops ops = {.pull = pull,
+                                         .pause = pause_source,
+                                         .status = status,
+                                         .restart = restart,
+                                         .close = close_source};
 
 void sim_source_init(struct sim_source *source, const struct sim_log *log, struct chance *chance)
 {
