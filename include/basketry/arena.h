@@ -166,6 +166,8 @@ static inline uint32_t bk_map_count(const struct bk_arena *arena, bk_ref_t map)
 }
 /** The entry, or NULL. Valid until the map changes. */
 const void *bk_map_find(const struct bk_arena *arena, bk_ref_t map, uint32_t key);
+/** Have the key's place brought, for a find or put that follows soon. */
+void bk_map_fetch(const struct bk_arena *arena, bk_ref_t map, uint32_t key);
 /** The entry to write to, created zeroed (but for its key) when missing; NULL when the arena's
  * limit stops growth. `*map` may change. */
 void *bk_map_put(struct bk_arena *arena, bk_ref_t *map, uint32_t entry_bytes, uint32_t key,

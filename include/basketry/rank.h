@@ -29,6 +29,7 @@ enum { BK_LIST_MAX = 20 };
     X(BK_SCORER_BOUGHT, "bought_together", "bought_together", "often bought together")             \
     X(BK_SCORER_VIEW_BUY, "viewed_then_bought", "bought_together",                                 \
       "bought by shoppers who viewed the same")                                                    \
+    X(BK_SCORER_BASKETS, "receipt_knn", "bought_together", "chosen in baskets like yours")         \
     X(BK_SCORER_BUY_AGAIN, "buy_again", "buy_again", "you buy it regularly")                       \
     X(BK_SCORER_POPULAR, "popular", "popular", "popular now")
 /* clang-format on */

@@ -65,6 +65,14 @@ const void *bk_map_find(const struct bk_arena *arena, bk_ref_t map, uint32_t key
                : NULL;
 }
 
+void bk_map_fetch(const struct bk_arena *arena, bk_ref_t map, uint32_t key)
+{
+    if (!map) return;
+    const struct bk_map_head *head = bk_map_head(arena, map);
+    uint32_t home = home_of(key, head->slots_log2);
+    __builtin_prefetch((const uint8_t *)(head + 1) + (size_t)home * head->entry_bytes, 1);
+}
+
 void *bk_map_edit(struct bk_arena *arena, bk_ref_t map, uint32_t key)
 {
     const uint8_t *found = bk_map_find(arena, map, key);

@@ -185,10 +185,10 @@ static int evaluate(struct eval_run *run, const struct given *given, const struc
 
 /* ---- the report ---- */
 
-static double queries_per_second(const struct eval_run *run)
+static double calls_per_second(const struct eval_clock *clock)
 {
-    double busy_s = (double)run->engine.rank.total_ns / 1e9;
-    return busy_s > 0 ? (double)run->metrics.queries / busy_s : 0.0;
+    double busy_s = (double)clock->total_ns / 1e9;
+    return busy_s > 0 ? (double)clock->calls / busy_s : 0.0;
 }
 
 static void put_clock(struct bk_buf *out, const char *name, const struct eval_clock *clock)
@@ -202,9 +202,12 @@ static void put_clock(struct bk_buf *out, const char *name, const struct eval_cl
 static void put_cost_json(const struct eval_run *run, const struct cost *cost, struct bk_buf *out)
 {
     bk_buf_printf(out, ", \"load_s\": %.3f, \"play_s\": %.3f, \"queries_per_s\": %.0f",
-                  cost->load_s, cost->play_s, queries_per_second(run));
+                  cost->load_s, cost->play_s, calls_per_second(&run->engine.rank));
     put_clock(out, "apply", &run->engine.apply);
     put_clock(out, "rank", &run->engine.rank);
+    put_clock(out, "encode", &run->engine.encode);
+    put_clock(out, "refresh", &run->engine.refresh);
+    bk_buf_printf(out, ", \"refreshes_per_s\": %.0f", calls_per_second(&run->engine.refresh));
     bk_buf_printf(out, ", \"state_bytes\": %llu",
                   (unsigned long long)bk_engine_bytes(&run->engine.engine));
 }
@@ -219,11 +222,14 @@ static void tell_clock(const char *name, const struct eval_clock *clock)
 
 static void tell_cost(const struct eval_run *run, const struct cost *cost)
 {
-    fprintf(stderr, "read %.2f s, learned and asked %.2f s, %.0f queries/s, state %.1f MB\n",
-            cost->load_s, cost->play_s, queries_per_second(run),
+    fprintf(stderr,
+            "read %.2f s, learned and asked %.2f s, %.0f refreshes/s of a core, state %.1f MB\n",
+            cost->load_s, cost->play_s, calls_per_second(&run->engine.refresh),
             (double)bk_engine_bytes(&run->engine.engine) / 1e6);
     tell_clock("apply", &run->engine.apply);
     tell_clock("rank", &run->engine.rank);
+    tell_clock("encode", &run->engine.encode);
+    tell_clock("refresh (apply + rank + encode)", &run->engine.refresh);
 }
 
 /* What a limit turned away belongs beside numbers that it may have changed. */

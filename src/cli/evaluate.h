@@ -11,7 +11,7 @@
 
 #include <stdio.h>
 
-#include "basketry/rank.h"
+#include "basketry/encode.h"
 
 #include "evaluate_clock.h"
 #include "evaluate_metrics.h"
@@ -30,7 +30,12 @@ struct eval_engine {
     int64_t offset;
     /* receipt lines over BK_LINES_MAX                                             */
     uint64_t lines_cut;
-    struct eval_clock apply, rank;
+    /* BK_LIST_BYTES_MAX: the list as a shop would get it                                   */
+    char *encoded;
+    /* refresh: what a list takes from its event on, the event's apply, rank and encode       */
+    struct eval_clock apply, rank, encode, refresh;
+    /* of the last event, until a list was charged with it                                    */
+    int64_t applied_ns;
 };
 
 /** What happened, in numbers of a set. */
@@ -56,8 +61,8 @@ void bk__eval_engine_deinit(struct eval_engine *engine);
 /** Apply one event, timed. */
 void bk__eval_engine_apply(struct eval_engine *engine, const struct shop_set *set,
                            const struct eval_event *event);
-/** Rank a subject's ("c:...", "v:...") list, timed; an unknown one gets everybody's. The items as
- *  numbers of the set; returns how many. */
+/** Rank a subject's ("c:...", "v:...") list and encode it, timed; an unknown one gets everybody's.
+ *  The items as numbers of the set; returns how many. */
 uint32_t bk__eval_engine_rank(struct eval_engine *engine, const struct shop_set *set,
                               bk_str_t subject, enum bk_context context, int64_t now_ms,
                               uint32_t size, uint32_t out[BK_LIST_MAX]);

@@ -253,10 +253,20 @@ static char *put_bulk(char *at, bk_str_t bytes)
     return PUT(at, "\r\n");
 }
 
+/* Records and ids stand anywhere: have all of them brought at once, not each when its turn comes. */
+static void fetch_ids(const struct bk_shared *shared, const struct bk_list *list)
+{
+    for (uint32_t i = 0; i < list->count; i++)
+        __builtin_prefetch(bk_item(shared, list->item[i].item));
+    for (uint32_t i = 0; i < list->count; i++)
+        __builtin_prefetch(bk_item_id(shared, list->item[i].item).p);
+}
+
 struct bk_command bk_encode_list(const struct bk_shared *shared, const struct bk_list *list,
                                  const struct bk_list_frame *frame, bk_str_t key, char *buffer)
 {
     char *value = buffer + HEAD_BYTES_MAX;
+    fetch_ids(shared, list);
     char *end = put_value(value, shared, list, frame);
     size_t value_len = (size_t)(end - value);
 

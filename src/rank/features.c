@@ -10,7 +10,9 @@
  *   item cosine      score(j) = sum_i w_i f^back(i) c_ij / sqrt((n_i + r)(n_j + r)),  r = 20
  *                    Sarwar et al. 2001, with shrinkage
  *   bought together  score(j) = sum_i w_i 0.85^back(i) c_ij / ((n_i + r)^(5/8) (n_j + r)^(3/8)),
- *                    c: a receipt of n lines counts 1 / sqrt(n)
+ *                    c: a receipt of n lines counts 1 / sqrt(n); from a cart 0.3 of that where
+ *                    j was put in before i: what comes next is asked for
+ *   receipt kNN      as session kNN, over receipts (neighbours.c)
  *   repeat           score(j) = (taken_sp + 5 usual_p) / (asked_sp + 5)
  *                    p the place of j among the session's items by last sight, s the step before:
  *                    how often this shop's sessions went back to that place after such a step
@@ -35,10 +37,6 @@ enum root { ROOT_NONE, ROOT_RECEIPTS, ROOT_SESSIONS, ROOT_RECEIPTS_5_8, ROOT_REC
 /* Ways that the usual ones count for. */
 #define USUAL_WAYS 5.0f
 
-/* In a row of more partners than this, pairs that hardly happened are chance: half of the work for
- * nothing. */
-enum { LONG_ROW = 100 };
-
 /* A list that came out short looks further: over the rows of its own first items. */
 #define REACH_WEIGHT 1e-5f
 
@@ -53,13 +51,18 @@ static const struct walk {
     enum bk_pair_kind kind;
     float fade;             /* per event (session) or line (cart) since the item              */
     float faded;            /* an item that faded below this share is not worth its row       */
-    uint32_t least;         /* a pair of a long row must count as much                        */
+    float behind;           /* in a cart: what a partner counts that was put in before it     */
+    uint32_t most;          /* in a row of more partners pairs that hardly happened are       */
+    uint32_t least;         /* chance: one must count as much, or it is half of the work for  */
+                            /* nothing                                                        */
     enum root ours, theirs; /* what a pair's count is divided by the root of                  */
 } walks[BK_SCORER_COUNT] = {
-    [BK_SCORER_NEXT] = {BK_PAIR_NEXT, 0.5f, 0.2f, 3, ROOT_NONE, ROOT_NONE},
-    [BK_SCORER_VIEWED] = {BK_PAIR_VIEWED, 0.6f, 0.2f, 2, ROOT_SESSIONS, ROOT_SESSIONS},
-    [BK_SCORER_BOUGHT] = {BK_PAIR_BOUGHT, 0.85f, 0.01f, 1, ROOT_RECEIPTS_5_8, ROOT_RECEIPTS_3_8},
-    [BK_SCORER_VIEW_BUY] = {BK_PAIR_VIEW_BUY, 0.6f, 0.01f, 1, ROOT_SESSIONS, ROOT_RECEIPTS},
+    [BK_SCORER_NEXT] = {BK_PAIR_NEXT, 0.5f, 0.2f, 1.0f, 100, 3, ROOT_NONE, ROOT_NONE},
+    [BK_SCORER_VIEWED] = {BK_PAIR_VIEWED, 0.6f, 0.2f, 1.0f, 100, 2, ROOT_SESSIONS, ROOT_SESSIONS},
+    [BK_SCORER_BOUGHT] = {BK_PAIR_BOUGHT, 0.85f, 0.2f, 0.3f, 250, 2, ROOT_RECEIPTS_5_8,
+                          ROOT_RECEIPTS_3_8},
+    [BK_SCORER_VIEW_BUY] = {BK_PAIR_VIEW_BUY, 0.6f, 0.01f, 1.0f, 100, 1, ROOT_SESSIONS,
+                            ROOT_RECEIPTS},
 };
 
 static float root_of(const struct bk_item_hot *hot, enum root root)
@@ -88,6 +91,12 @@ static float power(float base, uint32_t n)
     return value;
 }
 
+/* Is the prefix a cart, whose lines were put in one after the other? */
+static bool is_cart(const struct bk__view *view)
+{
+    return view->situation == BK_SITUATION_CART || view->situation == BK_SITUATION_CHECKOUT;
+}
+
 static void walk_row(const struct bk__view *view, const struct walk *walk, uint32_t from,
                      float ours, uint32_t distinct_min)
 {
@@ -96,8 +105,8 @@ static void walk_row(const struct bk__view *view, const struct walk *walk, uint3
     if (!row) return;
     const struct bk_map_head *head = bk_map_head(&shared->heap, row);
     bk__contribute_row(view->ranker, (const struct bk_pair *)(head + 1),
-                       (uint32_t)1 << head->slots_log2, ours, from,
-                       head->count > LONG_ROW ? walk->least : 1, distinct_min);
+                       (uint32_t)1 << head->slots_log2, ours, is_cart(view) ? walk->behind : 1.0f,
+                       from, head->count > walk->most ? walk->least : 1, distinct_min);
 }
 
 /* The partner's root is the same in every term of its sum: it is multiplied in once, here. A sum
@@ -205,6 +214,7 @@ static const struct {
     [BK_SCORER_REPEAT] = {gather_repeat, false},
     [BK_SCORER_BOUGHT] = {gather_pairs, true},
     [BK_SCORER_VIEW_BUY] = {gather_pairs, true},
+    [BK_SCORER_BASKETS] = {bk__gather_neighbours, true},
     [BK_SCORER_BUY_AGAIN] = {gather_buy_again, false},
     [BK_SCORER_POPULAR] = {gather_popular,
                            false}, /* the last row: it also scores what the others found */

@@ -86,17 +86,19 @@ static uint32_t used_slots(const struct bk_pair *row, uint32_t slots, uint32_t l
 }
 
 void bk__contribute_row(struct bk_ranker *ranker, const struct bk_pair *row, uint32_t slots,
-                        float scale, uint32_t because, uint32_t least, uint32_t distinct_min)
+                        float scale, float behind, uint32_t because, uint32_t least,
+                        uint32_t distinct_min)
 {
     uint8_t used[BLOCK];
     scale *= (float)(1 << FIXED_BITS) / (float)BK_STRENGTH_ONE;
+    float all = scale * behind, more = scale - all; /* more: what was put in after it */
     for (uint32_t at = 0; at < slots; at += BLOCK) {
         uint32_t count = used_slots(row + at, slots - at < BLOCK ? slots - at : BLOCK, least,
                                     distinct_min, used);
         for (uint32_t i = 0; i < count; i++) {
             const struct bk_pair *pair = &row[at + used[i]];
-            contribute(ranker, pair->partner, (uint64_t)(int64_t)(scale * (float)pair->strength),
-                       because, pair->total);
+            float amount = all * (float)pair->strength + more * (float)pair->after;
+            contribute(ranker, pair->partner, (uint64_t)(int64_t)amount, because, pair->total);
         }
     }
 }
@@ -109,10 +111,10 @@ void bk__gather_fold(struct bk_ranker *ranker, enum bk_scorer scorer, float weig
         struct bk__candidate *candidate = &ranker->candidate[at - 1];
         float part = (float)(weight * scale * (double)candidate->sum);
         candidate->score += part;
-        candidate->tags |= 1u << scorer;
+        candidate->tags |= (uint16_t)(1u << scorer);
         if (part > candidate->part) {
             candidate->part = part;
-            candidate->scorer = scorer;
+            candidate->scorer = (uint16_t)scorer;
             candidate->because = candidate->best_because;
             candidate->evidence = candidate->best_evidence;
         }

@@ -5,30 +5,37 @@
 
 #include "basketry/rank.h"
 
-enum { BK__PREFIX_MAX = 20 }; /* last items of a session or cart whose rows are read */
+enum {
+    BK__PREFIX_MAX = 20, /* last items of a session or cart whose rows are read */
+    BK__LINE_BYTES = 64, /* of the cache */
+};
 
 struct bk__place {
     uint32_t stamp;
     uint32_t candidate;
 };
 
+/* One cache line each. */
 struct bk__candidate {
     uint32_t item;
     uint32_t because; /* of the part that is largest so far */
     uint32_t evidence;
-    uint32_t tags;
+    uint16_t tags;   /* 1 << scorer of all that contributed */
+    uint16_t scorer; /* of the largest part */
     uint64_t sum;           /* the feature being gathered */
     uint64_t best;          /* its largest single contribution ... */
     uint32_t best_because;  /* ... which came from this item, */
     uint32_t best_evidence; /* seen so often */
     float score;
     float part; /* the largest part of the score, from scorer */
-    uint32_t scorer;
+    uint32_t pad;
     float lately, ever;    /* popularity and points ever, for its trend */
     uint32_t next_touched; /* candidates of the feature being gathered, a list by number + 1 */
 };
 
-/* A session that shares an item with the one that is asked for. */
+_Static_assert(sizeof(struct bk__candidate) == BK__LINE_BYTES, "a contribution touches one line");
+
+/* A session or receipt that shares an item with the one that is asked for. */
 struct bk__neighbour {
     uint32_t session; /* number in shared.posted                                                 */
     float similarity;
@@ -78,21 +85,22 @@ struct bk__candidate *bk__candidate_of(struct bk_ranker *ranker, uint32_t item);
 /* One contribution (>= 0) to the feature being gathered, from `because`, seen `evidence` times. */
 void bk__contribute(struct bk_ranker *ranker, uint32_t item, float value, uint32_t because,
                     uint32_t evidence);
-/* Contributions scale * total of every pair of a row (slots of a bk_map, empty ones among them),
- * from `because`; pairs counted less than `least` (>= 1), or of fewer distinct shoppers, are left
+/* Contributions scale * strength of every pair of a row (slots of a bk_map, empty ones among them),
+ * `behind` of it where the partner did not come after, from `because`; pairs counted less than `least` (>= 1), or of fewer distinct shoppers, are left
  * out. */
 void bk__contribute_row(struct bk_ranker *ranker, const struct bk_pair *row, uint32_t slots,
-                        float scale, uint32_t because, uint32_t least, uint32_t distinct_min);
+                        float scale, float behind, uint32_t because, uint32_t least,
+                        uint32_t distinct_min);
 /* Add the gathered feature to the scores and make the accumulators ready for the next. `share`:
  * each candidate counts with its share of the feature's total, so that a long row does not drown
  * the others. */
 void bk__gather_fold(struct bk_ranker *ranker, enum bk_scorer scorer, float weight, bool share);
 
-/* ---- neighbours.c: session kNN ---- */
+/* ---- neighbours.c: session and receipt kNN ---- */
 
-/* The newest postings of an item that are walked, the most similar sessions that vote, and how far
- * from the common item they do. */
-enum { BK__POSTINGS_ASKED = 40, BK__NEIGHBOURS_ASKED = 60, BK__NEIGHBOUR_REACH = 12 };
+/* The most, for scratch: newest postings of an item that are walked, sessions or receipts that
+ * vote, and how far from the common item they do. */
+enum { BK__POSTINGS_ASKED = 60, BK__NEIGHBOURS_ASKED = 60, BK__NEIGHBOUR_REACH = 24 };
 void bk__gather_neighbours(const struct bk__view *view, enum bk_scorer scorer);
 
 /* ---- trend.c: who is rising ---- */

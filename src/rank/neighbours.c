@@ -1,25 +1,38 @@
-/* neighbours.c -- session kNN over the postings: what did shoppers on the same way go on to?
+/* neighbours.c -- kNN over the postings: what did shoppers on the same way go on to?
  *
  * THE IDEA
- *   Each item's postings name the most recent sessions that saw it. Walking the newest of those of
- *   the session's last items gives the neighbours and their similarity at once; the most similar
- *   then vote for their items, nearer places first. There is nothing to rebuild: a posting was
- *   added by the event itself.
+ *   Each item's postings name the most recent sessions that saw it, and the most recent receipts
+ *   that hold it. Walking the newest of those of the prefix's last items gives the neighbours and
+ *   their similarity at once; the most similar then vote for their items. There is nothing to
+ *   rebuild: a posting was added by the event itself.
  *
- *   sim(s, n)  = sum over common items i of w_i e^(-back(i)/3) / sqrt(m_i + 5) / sqrt(|n|),  m_i
- *   the postings of i that are walked
- *   score(j)   = sum over the k most similar n with j of sim(s, n) e^(-|q(j) - q(i*)|/4)
+ *   sim(s, n)  = sum over common items i of w_i f^back(i) / sqrt(m_i + 5) / sqrt(|n|),  m_i the
+ *   postings of i that are walked
+ *   score(j)   = sum over the k most similar n with j of sim(s, n) g^|q(j) - q(i*)|,
+ *   0.3 of it in a receipt where q(j) < q(i*)
  *
  *   q is an item's place in n, i* the latest item of s that n has. After VSTAN (Ludewig, Mauro,
  *   Latifi, Jannach 2021), but an item that everybody sees says less about a shopper (1 / sqrt(m_i
- *   + 5)), and recency comes by walking the newest few.
- * COST        one 8-byte look-up a posting (at most 40 an item, and five items), one record and a short row a neighbour that votes.
+ *   + 5)), and recency comes by walking the newest few. In a receipt nearness says nothing (g = 1),
+ *   order does.
+ * COST        one 8-byte look-up a posting (five items of 40 in a session, six of 60 in a cart), one
+ *             record and a short row a neighbour that votes.
  */
 #include "internal.h"
 
-#define FADE_SIGHT   0.7165313f /* e^(-1/3) */
-#define FADE_PLACE   0.7788008f /* e^(-1/4) */
-#define FADED_AWAY   0.2f       /* five events back */
+static const struct knn {
+    enum bk_posting_kind kind;
+    float fade;  /* f, per event or line since the item */
+    float faded; /* an item that faded below this is not walked */
+    float near;  /* g */
+    float behind;
+    uint32_t asked, voters, reach; /* postings, neighbours, places from i* */
+} knns[BK_SCORER_COUNT] = {
+    [BK_SCORER_NEIGHBOURS] = {BK_POSTING_SESSION, 0.7165313f, 0.2f, 0.7788008f, 1.0f, 40, 60, 12},
+    [BK_SCORER_BASKETS] = {BK_POSTING_RECEIPT, 0.75f, 0.2f, 1.0f, 0.3f, BK__POSTINGS_ASKED,
+                           BK__NEIGHBOURS_ASKED, BK__NEIGHBOUR_REACH},
+};
+
 #define FEW_POSTINGS 5.0f
 
 static float inverse_root(float x)
@@ -54,21 +67,21 @@ static const struct bk_posting *posting_at(const struct bk_postings *ring, uint3
 }
 
 /* The newest sessions that share one of the prefix's items, with what the items are worth. */
-static uint32_t find_neighbours(const struct bk__view *view)
+static uint32_t find_neighbours(const struct bk__view *view, const struct knn *knn)
 {
     struct bk_ranker *ranker = view->ranker;
     const struct bk_shared *shared = &ranker->engine->shared;
-    uint32_t own = view->sess ? view->sess->posted : 0, count = 0;
+    uint32_t own = view->sess ? view->sess->posted : 0, count = 0; /* never a receipt */
     float faded = 1.0f;
     uint32_t back = 0;
     begin(ranker);
     for (uint32_t i = 0; i < view->prefix_count; i++) {
-        for (; back < view->back[i]; back++) faded *= FADE_SIGHT;
-        if (faded < FADED_AWAY) break;
-        bk_ref_t ref = bk_item(shared, view->prefix[i])->postings;
+        for (; back < view->back[i]; back++) faded *= knn->fade;
+        if (faded < knn->faded) break;
+        bk_ref_t ref = bk_item(shared, view->prefix[i])->postings[knn->kind];
         if (!ref) continue;
         const struct bk_postings *ring = bk_arena_read(&shared->heap, ref);
-        uint32_t walked = ring->count < BK__POSTINGS_ASKED ? ring->count : BK__POSTINGS_ASKED;
+        uint32_t walked = ring->count < knn->asked ? ring->count : knn->asked;
         float worth = faded * view->weight[i] * inverse_root((float)walked + FEW_POSTINGS);
         for (uint32_t j = ring->count - walked; j < ring->count; j++) {
             uint32_t session = posting_at(ring, j)->session;
@@ -121,41 +134,42 @@ static void fetch_items(const struct bk_shared *shared, uint32_t session)
 }
 
 /* One neighbour's items, each worth more the nearer it stands to the item both have. */
-static void vote(const struct bk__view *view, const struct bk__neighbour *neighbour,
-                 const float *near)
+static void vote(const struct bk__view *view, const struct knn *knn,
+                 const struct bk__neighbour *neighbour, const float *near)
 {
     const struct bk_shared *shared = &view->ranker->engine->shared;
     const struct bk_posted *posted = bk_table_read(&shared->posted, neighbour->session);
     const uint32_t *items = bk_arena_read(&shared->heap, posted->items);
     uint32_t common = view->prefix[neighbour->latest], met = 0;
     while (met < posted->count && items[met] != common) met++;
-    uint32_t evidence = bk_item_hot(shared, common)->sessions; /* sessions that saw what links us */
-    uint32_t first = met > BK__NEIGHBOUR_REACH ? met - BK__NEIGHBOUR_REACH : 0;
-    for (uint32_t place = first; place < posted->count && place <= met + BK__NEIGHBOUR_REACH;
-         place++) {
-        uint32_t far = place > met ? place - met : met - place;
-        bk__contribute(view->ranker, items[place], neighbour->similarity * near[far], common,
-                       evidence);
+    const struct bk_item_hot *hot = bk_item_hot(shared, common); /* evidence: what has the link */
+    uint32_t evidence = knn->kind == BK_POSTING_SESSION ? hot->sessions : hot->receipts;
+    uint32_t first = met > knn->reach ? met - knn->reach : 0;
+    float before = neighbour->similarity * knn->behind;
+    for (uint32_t place = first; place < posted->count && place <= met + knn->reach; place++) {
+        float worth =
+            place < met ? before * near[met - place] : neighbour->similarity * near[place - met];
+        bk__contribute(view->ranker, items[place], worth, common, evidence);
     }
 }
 
 void bk__gather_neighbours(const struct bk__view *view, enum bk_scorer scorer)
 {
-    (void)scorer;
+    const struct knn *knn = &knns[scorer];
     struct bk_ranker *ranker = view->ranker;
     const struct bk_shared *shared = &ranker->engine->shared;
-    uint32_t count = find_neighbours(view);
+    uint32_t count = find_neighbours(view, knn);
     for (uint32_t i = 0; i < count; i++) {
         const struct bk_posted *posted =
             bk_table_read(&shared->posted, ranker->neighbour[i].session);
         ranker->neighbour[i].similarity *= inverse_root((float)posted->count);
     }
-    if (count > BK__NEIGHBOURS_ASKED) {
-        select_nearest(shared, ranker->neighbour, count, BK__NEIGHBOURS_ASKED);
-        count = BK__NEIGHBOURS_ASKED;
+    if (count > knn->voters) {
+        select_nearest(shared, ranker->neighbour, count, knn->voters);
+        count = knn->voters;
     }
     float near[BK__NEIGHBOUR_REACH + 1] = {1.0f};
-    for (int d = 1; d <= BK__NEIGHBOUR_REACH; d++) near[d] = near[d - 1] * FADE_PLACE;
+    for (uint32_t d = 1; d <= knn->reach; d++) near[d] = near[d - 1] * knn->near;
     for (uint32_t i = 0; i < count; i++) fetch_items(shared, ranker->neighbour[i].session);
-    for (uint32_t i = 0; i < count; i++) vote(view, &ranker->neighbour[i], near);
+    for (uint32_t i = 0; i < count; i++) vote(view, knn, &ranker->neighbour[i], near);
 }

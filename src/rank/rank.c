@@ -18,6 +18,12 @@ static uint64_t candidates_max(const struct bk_state_params *params)
     return bk_min_u64(most, (uint64_t)params->items_max + 1);
 }
 
+/* The next start of a cache line. */
+static void *line_start(void *p)
+{
+    return (void *)(((uintptr_t)p + BK__LINE_BYTES - 1) & ~(uintptr_t)(BK__LINE_BYTES - 1));
+}
+
 struct bk_ranker *bk_ranker_create(const struct bk_engine *engine, const struct bk_weights *weights)
 {
     struct bk_arena arena;
@@ -30,7 +36,7 @@ struct bk_ranker *bk_ranker_create(const struct bk_engine *engine, const struct 
                      neighbours * sizeof(struct bk__neighbour) + (1 << 20);
     if (bk_arena_init(&arena, bytes * 5 / 4) != BK_OK) return NULL;
     bk_ref_t self = bk_arena_alloc(&arena, sizeof(struct bk_ranker));
-    bk_ref_t candidate = bk_arena_alloc(&arena, candidates * sizeof(struct bk__candidate));
+    bk_ref_t candidate = bk_arena_alloc(&arena, (candidates + 1) * sizeof(struct bk__candidate));
     bk_ref_t neighbour = bk_arena_alloc(&arena, neighbours * sizeof(struct bk__neighbour));
     bk_ref_t place = bk_arena_alloc(&arena, places * sizeof(struct bk__place));
     bk_ref_t session_place = bk_arena_alloc(&arena, sessions * sizeof(struct bk__place));
@@ -45,7 +51,7 @@ struct bk_ranker *bk_ranker_create(const struct bk_engine *engine, const struct 
     ranker->place = bk_arena_write(&arena, place, sizeof(struct bk__place));
     ranker->places = (uint32_t)places;
     ranker->candidates_max = (uint32_t)candidates;
-    ranker->candidate = bk_arena_write(&arena, candidate, sizeof(struct bk__candidate));
+    ranker->candidate = line_start(bk_arena_write(&arena, candidate, sizeof(struct bk__candidate)));
     ranker->neighbour = bk_arena_write(&arena, neighbour, sizeof(struct bk__neighbour));
     ranker->session_place = bk_arena_write(&arena, session_place, sizeof(struct bk__place));
     ranker->session_places = (uint32_t)sessions;

@@ -48,14 +48,14 @@ void bk_weights_default(struct bk_weights *weights)
 {
     /* clang-format off */
     static const struct bk_weights found = {{
-        /*                            next   viewed  knn    repeat  bought  view_buy  again   popular */
-        [BK_SITUATION_HOME_LIVE] = {  0.3f,  1.0f,   2.0f,  7.2f,   0.0f,   0.0f,     0.0f,   0.0f  },
-        [BK_SITUATION_HOME_REST] = {  0.0f,  0.0f,   0.0f,  0.0f,   0.0f,   0.0f,     1.0f,   15.0f },
-        [BK_SITUATION_DISCOVER]  = {  0.5f,  0.5f,   0.0f,  0.0f,   1.0f,   0.5f,     0.0f,   0.25f },
-        [BK_SITUATION_CART]      = {  0.0f,  0.01f,  0.0f,  0.0f,   1.0f,   0.01f,    0.01f,  0.03f },
-        [BK_SITUATION_CHECKOUT]  = {  0.0f,  0.0f,   0.0f,  0.0f,   10.0f,  0.0f,     1.0f,   15.0f },
-        [BK_SITUATION_PRODUCT]   = {  0.3f,  0.5f,   0.0f,  0.0f,   1.0f,   0.3f,     0.0f,   0.0f  },
-        [BK_SITUATION_EMAIL]     = {  0.0f,  0.0f,   0.0f,  0.0f,   10.0f,  0.0f,     1.0f,   15.0f },
+        /*                            next   viewed  knn    repeat  bought  view_buy  baskets  again   popular */
+        [BK_SITUATION_HOME_LIVE] = {  0.3f,  1.0f,   2.0f,  7.2f,   0.0f,   0.0f,     0.0f,    0.0f,   0.0f  },
+        [BK_SITUATION_HOME_REST] = {  0.0f,  0.0f,   0.0f,  0.0f,   0.0f,   0.0f,     0.0f,    1.0f,   15.0f },
+        [BK_SITUATION_DISCOVER]  = {  0.5f,  0.5f,   0.0f,  0.0f,   1.0f,   0.5f,     0.0f,    0.0f,   0.25f },
+        [BK_SITUATION_CART]      = {  0.0f,  0.01f,  0.0f,  0.0f,   1.0f,   0.01f,    0.5f,    0.01f,  0.03f },
+        [BK_SITUATION_CHECKOUT]  = {  0.0f,  0.0f,   0.0f,  0.0f,   10.0f,  0.0f,     0.0f,    1.0f,   15.0f },
+        [BK_SITUATION_PRODUCT]   = {  0.3f,  0.5f,   0.0f,  0.0f,   1.0f,   0.3f,     0.0f,    0.0f,   0.0f  },
+        [BK_SITUATION_EMAIL]     = {  0.0f,  0.0f,   0.0f,  0.0f,   10.0f,  0.0f,     0.0f,    1.0f,   15.0f },
     }};
     /* clang-format on */
     *weights = found;

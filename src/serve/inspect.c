@@ -45,6 +45,13 @@ static int put_row(struct bk_buf *out, const struct bk_shared *shared, bk_ref_t 
     return BK_OK;
 }
 
+static uint32_t postings_of(const struct bk_shared *shared, const struct bk_item *item,
+                            enum bk_posting_kind kind)
+{
+    bk_ref_t ref = item->postings[kind];
+    return ref ? ((const struct bk_postings *)bk_arena_read(&shared->heap, ref))->count : 0;
+}
+
 int bk_inspect_item(const struct bk_instance *instance, bk_str_t id, struct bk_buf *out,
                     struct bk_reason *reason)
 {
@@ -70,9 +77,9 @@ int bk_inspect_item(const struct bk_instance *instance, bk_str_t id, struct bk_b
         hot->sessions, hot->points,
         (double)bk_item_popularity(shared, number,
                                    bk_popularity_epoch(&instance->engine->params, now.stream_ms)));
-    const struct bk_postings *postings =
-        item->postings ? bk_arena_read(&shared->heap, item->postings) : NULL;
-    bk_buf_printf(out, ",\"postings\":%u,\"pairs\":{", postings ? postings->count : 0);
+    bk_buf_printf(out, ",\"postings\":%u,\"receipt_postings\":%u,\"pairs\":{",
+                  postings_of(shared, item, BK_POSTING_SESSION),
+                  postings_of(shared, item, BK_POSTING_RECEIPT));
     for (int kind = 0; kind < BK_PAIR_KIND_COUNT; kind++) {
         bk_buf_printf(out, "%s\"%s\":", kind ? "," : "",
                       bk_pair_kind_label((enum bk_pair_kind)kind));

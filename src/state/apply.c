@@ -102,6 +102,62 @@ static void change_cart(struct bk__turn *turn)
     }
 }
 
+/* The order of addition where the cart knows the line; UINT32_MAX behind all of them. */
+static uint32_t added_at(const struct bk__turn *turn, bk_ref_t cart, uint32_t item)
+{
+    const struct bk_cart_line *line = bk_map_find(&turn->shard->heap, cart, item);
+    return line ? line->order : UINT32_MAX;
+}
+
+/* Put the lines into the order in which the cart was filled: what was put in later is learned from
+ * it. Lines that the cart does not know follow as the receipt has them. */
+static void order_lines(struct bk__turn *turn)
+{
+    struct bk__scratch *scratch = turn->engine->scratch;
+    bk_ref_t cart = bk_subject(turn->shard, turn->subject)->cart;
+    if (!cart) return;
+    for (uint32_t i = 0; i < scratch->line_count; i++) {
+        uint32_t item = scratch->line_item[i], of = scratch->line_of[i], place = i;
+        uint32_t added = added_at(turn, cart, item);
+        for (; place > 0 && scratch->line_added[place - 1] > added; place--) {
+            scratch->line_added[place] = scratch->line_added[place - 1];
+            scratch->line_item[place] = scratch->line_item[place - 1];
+            scratch->line_of[place] = scratch->line_of[place - 1];
+        }
+        scratch->line_added[place] = added;
+        scratch->line_item[place] = item;
+        scratch->line_of[place] = of;
+    }
+}
+
+/* The receipt as its items' postings know it. */
+static void post_receipt(struct bk__turn *turn, uint32_t lines)
+{
+    const struct bk__scratch *scratch = turn->engine->scratch;
+    uint64_t subject = bk_subject(turn->shard, turn->subject)->id_hash;
+    uint64_t key = bk_mix(bk_mix(subject ^ (uint64_t)turn->time_ms) + BK_POSTING_RECEIPT);
+    uint32_t posted = bk__posted_create(turn->engine, key);
+    if (!posted) return;
+    for (uint32_t i = 0; i < lines; i++)
+        bk__posted_add(turn->engine, BK_POSTING_RECEIPT, posted, scratch->line_item[i],
+                       bk__seconds(turn->time_ms));
+    bk__posted_release(turn->engine, posted);
+}
+
+/* What one line teaches about the others, which stand anywhere in its row: they are brought first,
+ * all at once. */
+static void learn_line(struct bk__turn *turn, uint32_t i, uint32_t lines, uint32_t strength)
+{
+    const uint32_t *item = turn->engine->scratch->line_item;
+    const struct bk_shared *shared = &turn->engine->shared;
+    bk_ref_t row = bk_item(shared, item[i])->rows[BK_PAIR_BOUGHT];
+    for (uint32_t j = 0; j < lines; j++) bk_map_fetch(&shared->heap, row, item[j]);
+    for (uint32_t j = 0; j < lines; j++)
+        if (i != j)
+            bk__pair_share(turn->engine, BK_PAIR_BOUGHT, item[i], item[j], 1, strength,
+                           j > i ? strength : 0, turn->pair_epoch, turn->who);
+}
+
 /* All pairs of the first receipt_lines_max distinct lines, both ways. */
 static void learn_receipt(struct bk__turn *turn)
 {
@@ -120,17 +176,15 @@ static void learn_receipt(struct bk__turn *turn)
         bk__count(turn->shard, BK_STATE_RECEIPT_LINES_CUT, lines - most);
         lines = most;
     }
-    for (uint32_t i = 0; i < lines; i++)
-        for (uint32_t j = 0; j < lines; j++)
-            if (i != j)
-                bk__pair_share(turn->engine, BK_PAIR_BOUGHT, scratch->line_item[i],
-                               scratch->line_item[j], 1, strength, turn->pair_epoch, turn->who);
+    for (uint32_t i = 0; i < lines; i++) learn_line(turn, i, lines, strength);
+    if (lines > 1) post_receipt(turn, lines);
     bk__totals(shared)->receipts++;
 }
 
 static void purchase(struct bk__turn *turn)
 {
     collect_lines(turn, true);
+    order_lines(turn);
     if (turn->learns) learn_receipt(turn);
     bk__session_bought(turn);
     bk__cart_bought(turn);

@@ -100,7 +100,7 @@ static uint64_t row_digest(const struct bk_shared *shared, bk_ref_t row, uint64_
     for (uint32_t at = 0; (pair = bk_map_next(&shared->heap, row, &at)) != NULL;) {
         uint64_t mix = fold(fold(kind, item_hash(shared, pair->partner)),
                             (uint64_t)pair->total << 16 | pair->epoch);
-        mix = fold(mix, pair->strength);
+        mix = fold(mix, (uint64_t)pair->strength << 32 | pair->after);
         sum += fold(mix, (uint64_t)pair->now << 32 | (uint64_t)pair->before << 16 | pair->who);
     }
     return sum;
@@ -119,6 +119,11 @@ static uint64_t postings_digest(const struct bk_shared *shared, bk_ref_t posting
     return mix;
 }
 
+static bool is_posted(const struct bk_item *item)
+{
+    return item->postings[BK_POSTING_SESSION] || item->postings[BK_POSTING_RECEIPT];
+}
+
 static uint64_t item_digest(const struct bk_shared *shared, uint32_t number, uint64_t *lossy)
 {
     const struct bk_item *item = bk_item(shared, number);
@@ -135,7 +140,9 @@ static uint64_t item_digest(const struct bk_shared *shared, uint32_t number, uin
     }
     bool unposted = item->flags & BK_ITEM_UNPOSTED;
     *lossy += unposted;
-    return fold(mix, postings_digest(shared, unposted ? 0 : item->postings));
+    for (int kind = 0; kind < BK_POSTING_KIND_COUNT; kind++)
+        mix = fold(mix, postings_digest(shared, unposted ? 0 : item->postings[kind]));
+    return mix;
 }
 
 uint64_t bk_shared_digest(const struct bk_shared *shared, uint64_t *lossy)
@@ -152,7 +159,7 @@ uint64_t bk_shared_digest(const struct bk_shared *shared, uint64_t *lossy)
     *lossy = 0;
     uint32_t top = bk_table_top(&shared->items);
     for (uint32_t number = 1; number <= top; number++)
-        if (bk_item_hot(shared, number)->points || bk_item(shared, number)->postings)
+        if (bk_item_hot(shared, number)->points || is_posted(bk_item(shared, number)))
             sum += item_digest(shared, number, lossy);
     return sum;
 }

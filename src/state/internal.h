@@ -13,6 +13,7 @@ struct bk__weak {
 struct bk__scratch {
     uint32_t line_item[BK_LINES_MAX]; /* distinct items of the event's lines, in order */
     uint32_t line_of[BK_LINES_MAX]; /* the line each stood in first                               */
+    uint32_t line_added[BK_LINES_MAX]; /* when the cart got each                                  */
     uint32_t line_count;
     uint32_t slots[4096];  /* hash set over line_item: place + 1                         */
     struct bk__weak *weak; /* pair_partners_max of them                                  */
@@ -99,12 +100,14 @@ void bk__points_add(struct bk_engine *engine, uint32_t item, uint32_t epoch, uin
 void bk__acts_add(struct bk_engine *engine, uint32_t epoch, uint32_t points);
 
 /* ---- pairs.c ---- */
+/* What happened `weight` times, as strong as `strength`; `after` of it with b put in after a. */
 void bk__pair_share(struct bk_engine *engine, enum bk_pair_kind kind, uint32_t a, uint32_t b,
-                    uint32_t weight, uint32_t strength, uint16_t epoch, uint16_t who);
+                    uint32_t weight, uint32_t strength, uint32_t after, uint16_t epoch,
+                    uint16_t who);
 static inline void bk__pair_add(struct bk_engine *engine, enum bk_pair_kind kind, uint32_t a,
                                 uint32_t b, uint32_t weight, uint16_t epoch, uint16_t who)
 {
-    bk__pair_share(engine, kind, a, b, weight, weight * BK_STRENGTH_ONE, epoch, who);
+    bk__pair_share(engine, kind, a, b, weight, weight * BK_STRENGTH_ONE, 0, epoch, who);
 }
 
 /* So many more in that epoch. */
@@ -120,7 +123,8 @@ void bk__segments_bought(struct bk__turn *turn, uint32_t share);
 
 /* ---- postings.c ---- */
 uint32_t bk__posted_create(struct bk_engine *engine, uint64_t key);
-void bk__posted_add(struct bk_engine *engine, uint32_t posted, uint32_t item, uint32_t time_s);
+void bk__posted_add(struct bk_engine *engine, enum bk_posting_kind kind, uint32_t posted,
+                    uint32_t item, uint32_t time_s);
 /* Drop an item's postings for want of memory; how many rings that was (0 or 1). */
 uint32_t bk__postings_drop(struct bk_engine *engine, uint32_t item);
 void bk__posted_release(struct bk_engine *engine, uint32_t posted);

@@ -1,7 +1,7 @@
 /* pairs.c -- who goes with whom: one bounded row of partners per item and kind.
  *
  * THE IDEA
- *   A row is a small hash table of 20-byte pairs. Counts are integers by event-time epoch (total,
+ *   A row is a small hash table of 24-byte pairs. Counts are integers by event-time epoch (total,
  *   newest, the one before), weighted when read, so that they add up the same in any order.
  * BOUNDS
  *   A row holds at most pair_partners_max partners; when one more comes, the weakest quarter makes
@@ -82,7 +82,8 @@ void bk__row_prune(struct bk_engine *engine, bk_ref_t row)
 }
 
 void bk__pair_share(struct bk_engine *engine, enum bk_pair_kind kind, uint32_t a, uint32_t b,
-                    uint32_t weight, uint32_t strength, uint16_t epoch, uint16_t who)
+                    uint32_t weight, uint32_t strength, uint32_t after, uint16_t epoch,
+                    uint16_t who)
 {
     struct bk_shared *shared = &engine->shared;
     bk_ref_t row = bk_item(shared, a)->rows[kind];
@@ -105,5 +106,6 @@ void bk__pair_share(struct bk_engine *engine, enum bk_pair_kind kind, uint32_t a
     }
     bk__pair_count(pair, epoch, weight);
     pair->strength = bk__add_u32(pair->strength, strength);
+    pair->after = bk__add_u32(pair->after, after);
     pair->who |= who;
 }

@@ -1,9 +1,10 @@
-/* postings.c -- which recent sessions saw an item: the index that session kNN reads.
+/* postings.c -- which recent sessions saw an item, which receipts hold it: the index that kNN reads.
  *
  * THE IDEA
- *   Each item keeps the m most recent sessions that saw it. A session is a row of item handles that
- *   grows while the session lives; postings name it by its table number and count as references,
- *   and the last one to go frees it.
+ *   Each item keeps the m most recent sessions that saw it and, apart from them, the m most recent
+ *   receipts that hold it. Both are rows of item handles: a session's grows while the session
+ *   lives, a receipt's is written at once. Postings name the row by its table number and count as
+ *   references, and the last one to go frees it.
  * ORDER
  *   "Most recent" is a total order on event facts: the time at which the item entered the session,
  *   then the session's key. So the index does not depend on the order in which partitions are read.
@@ -80,53 +81,61 @@ static struct bk_posting *ring_at(struct bk_postings *ring, uint32_t place)
 }
 
 /* A ring with twice the room, its entries from place 0 on. */
-static struct bk_postings *ring_grow(struct bk_engine *engine, uint32_t item, uint32_t cap)
+static struct bk_postings *ring_grow(struct bk_engine *engine, enum bk_posting_kind kind,
+                                     uint32_t item, uint32_t cap)
 {
     struct bk_shared *shared = &engine->shared;
     bk_ref_t fresh = bk__shared_alloc(engine, ring_bytes(cap));
     if (!fresh) return NULL;
     struct bk_postings *to = bk_arena_write(&shared->heap, fresh, ring_bytes(cap));
     to->cap = (uint16_t)cap;
-    bk_ref_t old = bk_item(shared, item)->postings; /* read now: making room may have dropped it */
+    bk_ref_t old = bk_item(shared, item)->postings[kind]; /* now: making room may have dropped it */
     if (old) {
         struct bk_postings *from = bk_arena_write(&shared->heap, old, sizeof *from);
         for (uint32_t i = 0; i < from->count; i++) to->entry[i] = *ring_at(from, i);
         to->count = from->count;
         bk_arena_free(&shared->heap, old, ring_bytes(from->cap));
     }
-    bk__item(shared, item)->postings = fresh;
+    bk__item(shared, item)->postings[kind] = fresh;
     return to;
 }
 
 /* The item's ring, grown when it is full and may grow; NULL when there is no memory for one. */
-static struct bk_postings *ring_with_room(struct bk_engine *engine, uint32_t item)
+static struct bk_postings *ring_with_room(struct bk_engine *engine, enum bk_posting_kind kind,
+                                          uint32_t item)
 {
     struct bk_shared *shared = &engine->shared;
-    bk_ref_t ref = bk_item(shared, item)->postings;
+    bk_ref_t ref = bk_item(shared, item)->postings[kind];
     if (!ref)
-        return ring_grow(engine, item,
+        return ring_grow(engine, kind, item,
                          RING_MIN < engine->params.postings_max ? RING_MIN
                                                                 : engine->params.postings_max);
     const struct bk_postings *ring = bk_arena_read(&shared->heap, ref);
     if (ring->count < ring->cap || ring->cap >= engine->params.postings_max)
         return bk_arena_write(&shared->heap, ref, ring_bytes(ring->cap));
     uint32_t cap = ring->cap * 2u;
-    return ring_grow(engine, item,
+    return ring_grow(engine, kind, item,
                      cap < engine->params.postings_max ? cap : engine->params.postings_max);
 }
 
-uint32_t bk__postings_drop(struct bk_engine *engine, uint32_t item)
+static bool drop_ring(struct bk_engine *engine, enum bk_posting_kind kind, uint32_t item)
 {
     struct bk_shared *shared = &engine->shared;
-    bk_ref_t ref = bk_item(shared, item)->postings;
-    if (!ref) return 0;
+    bk_ref_t ref = bk_item(shared, item)->postings[kind];
+    if (!ref) return false;
     struct bk_postings *ring = bk_arena_write(&shared->heap, ref, sizeof *ring);
     for (uint32_t i = 0; i < ring->count; i++)
         bk__posted_release(engine, ring_at(ring, i)->session);
     bk_arena_free(&shared->heap, ref, ring_bytes(ring->cap));
-    bk__item(shared, item)->postings = 0;
+    bk__item(shared, item)->postings[kind] = 0;
     bk__item(shared, item)->flags |= BK_ITEM_UNPOSTED;
-    return 1;
+    return true;
+}
+
+uint32_t bk__postings_drop(struct bk_engine *engine, uint32_t item)
+{
+    uint32_t dropped = drop_ring(engine, BK_POSTING_SESSION, item);
+    return dropped + drop_ring(engine, BK_POSTING_RECEIPT, item);
 }
 
 static bool is_older(const struct bk_shared *shared, struct bk_posting a, struct bk_posting b)
@@ -135,12 +144,13 @@ static bool is_older(const struct bk_shared *shared, struct bk_posting a, struct
     return posted_read(shared, a.session)->key < posted_read(shared, b.session)->key;
 }
 
-void bk__posted_add(struct bk_engine *engine, uint32_t number, uint32_t item, uint32_t time_s)
+void bk__posted_add(struct bk_engine *engine, enum bk_posting_kind kind, uint32_t number,
+                    uint32_t item, uint32_t time_s)
 {
     struct bk_shared *shared = &engine->shared;
     if (!session_grow(engine, number, item)) return;
     struct bk_posting fresh = {number, time_s};
-    struct bk_postings *ring = ring_with_room(engine, item);
+    struct bk_postings *ring = ring_with_room(engine, kind, item);
     if (!ring) return;
     if (ring->count == ring->cap) { /* full: the oldest goes, unless it is the new one */
         struct bk_posting oldest = *ring_at(ring, 0);

@@ -51,6 +51,7 @@ uint64_t bk_state_layout(void)
         sizeof(struct bk_shard_totals),
         BK_CONTEXT_COUNT,
         BK_PAIR_KIND_COUNT,
+        BK_POSTING_KIND_COUNT,
         BK_STATE_COUNTER_COUNT,
     };
     uint64_t mix = BK_COUNTOF(sizes);

@@ -118,15 +118,21 @@ struct turn {
     uint32_t line[BK_LINES_MAX], line_of[BK_LINES_MAX], lines; /* distinct items of the lines */
 };
 
-static void pair_add(struct turn *turn, enum bk_pair_kind kind, uint32_t a, uint32_t b,
-                     uint32_t weight)
+static void pair_add_after(struct turn *turn, enum bk_pair_kind kind, uint32_t a, uint32_t b,
+                           uint32_t weight, bool after)
 {
     struct model *m = turn->m;
     uint32_t epoch = (uint32_t)((turn->t < 0 ? 0 : turn->t) / m->params.pair_epoch_ms);
     uint32_t who = 1u << (bk_hash(turn->sub->id, strlen(turn->sub->id)) % 16);
     double strength = weight / (kind == BK_PAIR_BOUGHT ? sqrt(turn->lines) : 1);
     PUSH(m->pair, m->pairs, m->pairs_cap,
-         (struct model_pair){kind, a, b, weight, epoch, who, strength});
+         (struct model_pair){kind, a, b, weight, epoch, who, strength, after ? strength : 0});
+}
+
+static void pair_add(struct turn *turn, enum bk_pair_kind kind, uint32_t a, uint32_t b,
+                     uint32_t weight)
+{
+    pair_add_after(turn, kind, a, b, weight, false);
 }
 
 static void points_add(struct turn *turn, uint32_t item, uint32_t points)
@@ -162,7 +168,8 @@ static void post(struct turn *turn, uint32_t item)
     BK_ASSERT(posted->count < BK_COUNTOF(posted->item));
     posted->item[posted->count++] = item;
     PUSH(m->posting, m->postings, m->postings_cap,
-         (struct model_posting){item, session->posted - 1, (uint32_t)(turn->t / 1000)});
+         (struct model_posting){item, session->posted - 1, (uint32_t)(turn->t / 1000),
+                                BK_POSTING_SESSION});
 }
 
 /* ---- session
@@ -332,6 +339,44 @@ static void distinct_lines(struct turn *turn, bool create)
     }
 }
 
+static uint32_t added_at(const struct model_subject *sub, uint32_t item)
+{
+    for (uint32_t i = 0; i < sub->cart_count; i++)
+        if (sub->cart[i].item == item) return sub->cart[i].order;
+    return UINT32_MAX;
+}
+
+/* As the cart was filled; what it does not know stands last, as the receipt has it. */
+static void order_lines(struct turn *turn)
+{
+    for (uint32_t rounds = 0; rounds < turn->lines; rounds++)
+        for (uint32_t i = 0; i + 1 < turn->lines; i++) {
+            if (added_at(turn->sub, turn->line[i]) <= added_at(turn->sub, turn->line[i + 1]))
+                continue;
+            uint32_t line = turn->line[i], of = turn->line_of[i];
+            turn->line[i] = turn->line[i + 1];
+            turn->line_of[i] = turn->line_of[i + 1];
+            turn->line[i + 1] = line;
+            turn->line_of[i + 1] = of;
+        }
+}
+
+static void post_receipt(struct turn *turn)
+{
+    struct model *m = turn->m;
+    struct model_posted *posted = calloc(1, sizeof *posted);
+    BK_ASSERT(posted);
+    uint64_t subject = bk_hash(turn->sub->id, strlen(turn->sub->id));
+    posted->key = bk_mix(bk_mix(subject ^ (uint64_t)turn->t) + 1);
+    PUSH(m->posted, m->posteds, m->posteds_cap, posted);
+    for (uint32_t i = 0; i < turn->lines && i < m->params.receipt_lines_max; i++) {
+        posted->item[posted->count++] = turn->line[i];
+        PUSH(m->posting, m->postings, m->postings_cap,
+             (struct model_posting){turn->line[i], (uint32_t)m->posteds - 1,
+                                    (uint32_t)(turn->t / 1000), BK_POSTING_RECEIPT});
+    }
+}
+
 static void receipt_learn(struct turn *turn)
 {
     uint32_t most = turn->m->params.receipt_lines_max;
@@ -341,8 +386,9 @@ static void receipt_learn(struct turn *turn)
         points_add(turn, turn->line[i], (uint32_t)lround(16 / sqrt(turn->lines)));
         for (uint32_t j = 0; j < turn->lines; j++)
             if (i != j && i < most && j < most)
-                pair_add(turn, BK_PAIR_BOUGHT, turn->line[i], turn->line[j], 1);
+                pair_add_after(turn, BK_PAIR_BOUGHT, turn->line[i], turn->line[j], 1, j > i);
     }
+    if (turn->lines > 1) post_receipt(turn);
     turn->m->receipts++;
 }
 
@@ -390,6 +436,7 @@ static void history_add(struct turn *turn, uint32_t item, uint32_t quantity, uin
 static void purchase(struct turn *turn)
 {
     distinct_lines(turn, turn->learns);
+    order_lines(turn);
     if (turn->learns) receipt_learn(turn);
     if (turn->learns) bought_after_views(turn);
     for (uint32_t i = 0; i < turn->lines; i++) cart_take(turn->sub, turn->line[i], UINT32_MAX);

@@ -61,13 +61,13 @@ struct model_subject {
 
 struct model_pair { /* one contribution */
     uint32_t kind, a, b, weight, epoch, who;
-    double strength;
+    double strength, after; /* after: b was put in later */
 };
 struct model_points {
     uint32_t item, epoch, points;
 };
 struct model_posting {
-    uint32_t item, session, time_s;
+    uint32_t item, session, time_s, kind;
 };
 struct model_posted {
     uint64_t key;

@@ -18,7 +18,7 @@ static void assert_near(double a, double b, double most)
 
 struct counts {
     uint32_t total, epoch, now, before, who;
-    double strength;
+    double strength, after;
 };
 
 /* The log's contributions summed by pair. */
@@ -35,6 +35,7 @@ static struct counts *pairs_sum(const struct model *m)
             if (pass == 0) {
                 sum->total += pair->weight;
                 sum->strength += pair->strength;
+                sum->after += pair->after;
                 sum->who |= pair->who;
                 if (pair->epoch > sum->epoch) sum->epoch = pair->epoch;
             } else {
@@ -63,6 +64,7 @@ static void check_row(const struct model *m, const struct bk_shared *shared, con
         assert_int_equal(pair->before, sum->before);
         assert_int_equal(pair->who, sum->who);
         assert_near(pair->strength / 256.0, sum->strength, 0.002 * sum->total);
+        assert_near(pair->after / 256.0, sum->after, 0.002 * sum->total);
     }
     assert_int_equal(bk_map_count(&shared->heap, row), partners);
 }
@@ -91,16 +93,16 @@ static void check_posted_items(const struct model *m, const struct bk_shared *sh
 
 /* The ring holds the postings_max newest by (time, key), oldest first. */
 static void check_postings(const struct model *m, const struct bk_shared *shared,
-                           const uint32_t *handle, uint32_t item)
+                           const uint32_t *handle, enum bk_posting_kind kind, uint32_t item)
 {
     struct model_posting *mine = calloc(m->postings + 1, sizeof *mine);
     uint32_t n = 0, most = m->params.postings_max;
     for (size_t i = 0; i < m->postings; i++)
-        if (m->posting[i].item == item) mine[n++] = m->posting[i];
+        if (m->posting[i].item == item && m->posting[i].kind == kind) mine[n++] = m->posting[i];
     sorting = m;
     qsort(mine, n, sizeof *mine, by_recency);
     uint32_t first = n > most ? n - most : 0;
-    bk_ref_t ref = bk_item(shared, handle[item])->postings;
+    bk_ref_t ref = bk_item(shared, handle[item])->postings[kind];
     const struct bk_postings *ring = ref ? bk_arena_read(&shared->heap, ref) : NULL;
     assert_int_equal(ring ? ring->count : 0, n - first);
     for (uint32_t i = first; i < n; i++) {
@@ -169,7 +171,8 @@ static void check_shared(const struct model *m, const struct bk_engine *engine)
     for (uint32_t i = 0; i < m->items; i++) {
         for (uint32_t kind = 0; kind < BK_PAIR_KIND_COUNT; kind++)
             check_row(m, shared, handle, kind, i, sums);
-        check_postings(m, shared, handle, i);
+        for (int kind = 0; kind < BK_POSTING_KIND_COUNT; kind++)
+            check_postings(m, shared, handle, (enum bk_posting_kind)kind, i);
     }
     check_popularity(m, shared, handle);
     check_popular_set(shared);

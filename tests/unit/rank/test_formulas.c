@@ -21,6 +21,8 @@ struct naive {
     const struct model_subject *sub;
     bool live;
     double pairs[BK_PAIR_KIND_COUNT][ITEMS][ITEMS];
+    double after[ITEMS][ITEMS]; /* of bought together: b was put in after a */
+    bool cart;                  /* the prefix is one */
     double popularity[ITEMS], acts, points[ITEMS];
     uint32_t prefix[PREFIX], prefix_count;
     double weight[PREFIX], back[PREFIX];
@@ -37,9 +39,12 @@ static struct naive *naive_create(const struct model *m, int64_t now)
     n->m = m;
     for (size_t i = 0; i < m->points_count; i++)
         n->points[m->points[i].item] += m->points[i].points;
-    for (size_t i = 0; i < m->pairs; i++)
-        n->pairs[m->pair[i].kind][m->pair[i].a][m->pair[i].b] +=
-            round(m->pair[i].strength * 256) / 256;
+    for (size_t i = 0; i < m->pairs; i++) {
+        const struct model_pair *pair = &m->pair[i];
+        n->pairs[pair->kind][pair->a][pair->b] += round(pair->strength * 256) / 256;
+        if (pair->kind == BK_PAIR_BOUGHT)
+            n->after[pair->a][pair->b] += round(pair->after * 256) / 256;
+    }
     uint32_t epoch = (uint32_t)(now / m->params.popularity_epoch_ms);
     for (uint32_t i = 0; i < m->items; i++) n->popularity[i] = model_popularity(m, i, epoch);
     n->acts = model_acts(m, epoch);
@@ -132,7 +137,7 @@ static double feature(const struct naive *n, enum bk_scorer scorer, uint32_t j)
                                   [BK_SCORER_VIEW_BUY] = .6},
                         faded_away[] = {[BK_SCORER_NEXT] = .2,
                                         [BK_SCORER_VIEWED] = .2,
-                                        [BK_SCORER_BOUGHT] = .01,
+                                        [BK_SCORER_BOUGHT] = .2,
                                         [BK_SCORER_VIEW_BUY] = .01};
     static const int kind[] = {[BK_SCORER_NEXT] = BK_PAIR_NEXT,
                                [BK_SCORER_VIEWED] = BK_PAIR_VIEWED,
@@ -163,7 +168,9 @@ static double feature(const struct naive *n, enum bk_scorer scorer, uint32_t j)
                                                       support(n->m, j, scorer != BK_SCORER_VIEWED);
         if (scorer == BK_SCORER_BOUGHT)
             roots = pow(support(n->m, i, true), 1.25) * pow(support(n->m, j, true), .75);
-        if (faded >= faded_away[scorer]) sum += faded * n->pairs[kind[scorer]][i][j] / roots;
+        double count = n->pairs[kind[scorer]][i][j];
+        if (n->cart && scorer == BK_SCORER_BOUGHT) count = .3 * count + .7 * n->after[i][j];
+        if (faded >= faded_away[scorer]) sum += faded * count / roots;
     }
     return sum;
 }
@@ -177,46 +184,60 @@ static int newest_first(const void *a, const void *b)
     return sorting->posted[x->session]->key < sorting->posted[y->session]->key ? 1 : -1;
 }
 
-/* What the item adds to the similarity of each of the 40 sessions that saw it last; a first item
- * that both have is the common one. */
-static void add_similarity(const struct naive *n, uint32_t p, double *similarity, uint32_t *common)
+/* What kNN asks: a cart of receipts, a session of sessions. */
+struct asked {
+    enum bk_posting_kind kind;
+    double fade, near, behind;
+    uint32_t postings, reach;
+};
+static const struct asked of_sessions =
+                              {BK_POSTING_SESSION, 0.716531310573789, 0.778800783071405, 1, 40, 12},
+                          of_receipts = {BK_POSTING_RECEIPT, .75, 1, .3, 60, 24};
+
+/* What the item adds to the similarity of each of the newest that hold it; a first item that both
+ * have is the common one. */
+static void add_similarity(const struct naive *n, const struct asked *asked, uint32_t p,
+                           double *similarity, uint32_t *common)
 {
     const struct model *m = n->m;
     struct model_posting *mine = calloc(m->postings + 1, sizeof *mine);
     uint32_t count = 0;
     for (size_t i = 0; i < m->postings; i++)
-        if (m->posting[i].item == n->prefix[p]) mine[count++] = m->posting[i];
+        if (m->posting[i].item == n->prefix[p] && m->posting[i].kind == asked->kind)
+            mine[count++] = m->posting[i];
     sorting = m;
     qsort(mine, count, sizeof *mine, newest_first);
-    if (count > 40) count = 40;
+    if (count > asked->postings) count = asked->postings;
     for (uint32_t i = 0; i < count; i++) {
         similarity[mine[i].session] +=
-            n->weight[p] * pow(exp(-1.0 / 3), n->back[p]) / sqrt(count + 5.0);
-        if (common[mine[i].session] == UINT32_MAX) common[mine[i].session] = n->prefix[p];
+            n->weight[p] * pow(asked->fade, n->back[p]) / sqrt(count + 5.0);
+        if (common[mine[i].session] == 0) common[mine[i].session] = n->prefix[p] + 1;
     }
     free(mine);
 }
 
-/* Sessions that share items with this one vote for theirs, nearer places first. */
-static void neighbours(const struct naive *n, double *value)
+/* Those that share items with this prefix vote for theirs, nearer places first. */
+static void neighbours(const struct naive *n, const struct asked *asked, double *value)
 {
-    double similarity[SESSIONS + 1] = {0};
-    uint32_t common[SESSIONS + 1];
+    double *similarity = calloc(n->m->posteds + 1, sizeof *similarity);
+    uint32_t *common = calloc(n->m->posteds + 1, sizeof *common); /* 1 + item */
     memset(value, 0, ITEMS * sizeof *value);
-    memset(common, 0xff, sizeof common);
     for (uint32_t p = 0; p < n->prefix_count; p++)
-        if (pow(exp(-1.0 / 3), n->back[p]) >= 0.2) add_similarity(n, p, similarity, common);
+        if (pow(asked->fade, n->back[p]) >= 0.2) add_similarity(n, asked, p, similarity, common);
     for (size_t s = 0; s < n->m->posteds; s++) {
         const struct model_posted *posted = n->m->posted[s];
         uint32_t met = 0;
-        if (common[s] == UINT32_MAX || (n->live && n->sub->session.posted == s + 1)) continue;
-        while (posted->item[met] != common[s]) met++;
+        if (!common[s] || (n->live && n->sub->session.posted == s + 1)) continue;
+        while (posted->item[met] + 1 != common[s]) met++;
         for (uint32_t i = 0; i < posted->count; i++) {
-            double far = fabs((double)i - met);
-            if (far <= 12)
-                value[posted->item[i]] += similarity[s] / sqrt(posted->count) * exp(-far / 4);
+            double far = fabs((double)i - met), worth = i < met ? asked->behind : 1;
+            if (far <= asked->reach)
+                value[posted->item[i]] +=
+                    worth * similarity[s] / sqrt(posted->count) * pow(asked->near, far);
         }
     }
+    free(similarity);
+    free(common);
 }
 
 /* Move the scores of what the session has not seen by how they rise. */
@@ -293,16 +314,16 @@ static uint32_t score_all(struct naive *n, const struct bk_weights *weights,
     memset(n->score, 0, sizeof n->score);
     for (int scorer = 0; scorer < BK_SCORER_COUNT; scorer++) {
         double value[ITEMS], total = 0, weight = (double)weights->weight[situation][scorer];
-        if (scorer == BK_SCORER_NEIGHBOURS) neighbours(n, value);
+        bool knn = scorer == BK_SCORER_NEIGHBOURS || scorer == BK_SCORER_BASKETS;
+        if (knn) neighbours(n, scorer == BK_SCORER_BASKETS ? &of_receipts : &of_sessions, value);
         for (uint32_t j = 0; j < n->m->items; j++) {
-            if (scorer != BK_SCORER_NEIGHBOURS) value[j] = feature(n, scorer, j);
+            if (!knn) value[j] = feature(n, scorer, j);
             total += value[j];
             bool popular = scorer == BK_SCORER_POPULAR && n->points[j] > 0;
             candidate[j] |= weight > 0 && (value[j] > 0 || popular);
         }
-        bool share = scorer == BK_SCORER_NEXT || scorer == BK_SCORER_NEIGHBOURS ||
-                     scorer == BK_SCORER_VIEWED || scorer == BK_SCORER_BOUGHT ||
-                     scorer == BK_SCORER_VIEW_BUY;
+        bool share = scorer == BK_SCORER_NEXT || knn || scorer == BK_SCORER_VIEWED ||
+                     scorer == BK_SCORER_BOUGHT || scorer == BK_SCORER_VIEW_BUY;
         for (uint32_t j = 0; total > 0 && j < n->m->items; j++)
             n->score[j] += weight * value[j] / (share ? total : 1);
     }
@@ -374,6 +395,7 @@ static void check_subject(struct naive *n, const struct bk_engine *engine, struc
         if (n->for_item) prefix_add(n, n->for_item - 1, 1, 0);
         bool cart = context == BK_CONTEXT_CART || context == BK_CONTEXT_CHECKOUT;
         if (n->sub && cart) prefix_of_cart(n);
+        n->cart = cart;
         bool past = !n->live && (context == BK_CONTEXT_DISCOVER || context == BK_CONTEXT_EMAIL);
         if (n->sub && past) prefix_of_history(n);
         if (n->sub && !past && !cart && context != BK_CONTEXT_PRODUCT) prefix_of_session(n);
@@ -404,7 +426,8 @@ static void lists_follow_the_formulas(const char *what, uint64_t seed,
     for (int i = 0; i < EVENTS; i++) {
         told_apply(&engine, &stream[i]);
         model_apply(model, &stream[i]);
-        if (model->posteds > SESSIONS) break; /* from here on only the nearest are asked */
+        if (model->sessions > SESSIONS || model->receipts > SESSIONS)
+            break; /* from here on only the nearest are asked */
         if (i % 125 != 124) continue;
         int64_t now = stream[i].place.record_ms;
         struct naive *n = naive_create(model, now);

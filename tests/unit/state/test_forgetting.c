@@ -182,10 +182,11 @@ static void a_dropped_partition_leaves_its_sums_and_none_of_its_sessions(void **
                 sessions += bk_subject_session(engine.shards[p], sub)->posted != 0;
         }
     for (uint32_t item = 1; item <= bk_table_top(&engine.shared.items); item++) {
-        bk_ref_t ref = bk_item(&engine.shared, item)->postings;
-        if (ref)
-            postings +=
-                ((const struct bk_postings *)bk_arena_read(&engine.shared.heap, ref))->count;
+        for (int kind = 0; kind < BK_POSTING_KIND_COUNT; kind++) {
+            bk_ref_t ref = bk_item(&engine.shared, item)->postings[kind];
+            const struct bk_postings *ring = ref ? bk_arena_read(&engine.shared.heap, ref) : NULL;
+            postings += ring ? ring->count : 0;
+        }
     }
     for (uint32_t n = 1; n <= bk_table_top(&engine.shared.posted); n++) {
         const struct bk_posted *posted = bk_table_read(&engine.shared.posted, n);
