@@ -1,6 +1,7 @@
 /* pipeline.c -- the one file that knows every stage.
  *
  *   source ─► decode ─► apply ─► (dirty) ─► publisher ─► sink
+ *                  └──────┴────► outbox (dead letters, merges)
  *
  * A turn publishes before it pulls, so that back-pressure is seen first, and publishes again what
  * the pull changed, so that a fresh event does not wait for the next turn. Intake rests when too
@@ -10,6 +11,7 @@
  */
 #include "basketry/pipeline.h"
 
+#include "basketry/dead_letter.h"
 #include "basketry/log.h"
 
 #include <stdlib.h>
@@ -20,6 +22,7 @@ enum {
     HOLD_MS_MAX = 60000,
     REST_PAUSE_MS = 3000,
     WATCH_MS = 200,
+    MERGE_BYTES_MAX = 512 << 10, /* BK_LINES_MAX lines with the longest ids, and the envelope */
     PARTITIONS_MAX = BK_SHARDS_MAX,
 };
 
@@ -42,6 +45,8 @@ struct bk_pipeline {
     uint64_t records;               /* of shop.events, since the start */
     bool refused;
     struct bk_reason refusal;
+    struct bk_outbox *outbox; /* NULL: none */
+    uint8_t *merge_bytes;
     void (*wake)(void *arg);
     void *wake_arg;
     bk_wall_ms_t (*wall)(void); /* of an answer, which comes between turns; NULL: the last turn's */
@@ -164,6 +169,7 @@ void bk_pipeline_destroy(struct bk_pipeline **pipeline)
     bk_decoder_destroy(&pl->decoder);
     bk_ranker_destroy(&pl->ranker);
     bk_engine_deinit(&pl->engine);
+    free(pl->merge_bytes);
     free(pl);
     *pipeline = NULL;
 }
@@ -175,6 +181,14 @@ int bk_pipeline_attach(struct bk_pipeline *pl, struct bk_source *source, struct 
     pl->sink = sink;
     pl->publisher = bk_publisher_create(&pl->engine, pl->ranker, sink, &pl->metrics, &options);
     return pl->publisher ? BK_OK : BK_ENOMEM;
+}
+
+int bk_pipeline_attach_outbox(struct bk_pipeline *pl, struct bk_outbox *outbox)
+{
+    pl->merge_bytes = malloc(MERGE_BYTES_MAX);
+    if (!pl->merge_bytes) return BK_ENOMEM;
+    pl->outbox = outbox;
+    return BK_OK;
 }
 
 void bk_pipeline_reload(struct bk_pipeline *pl, const struct bk_config *cfg)
@@ -231,10 +245,14 @@ static bool fits_the_topic(struct bk_pipeline *pl)
 static void step_checkpoint(struct bk_pipeline *pl)
 {
     if (!pl->checkpoint) return;
+    struct bk_promises letters = {0};
+    if (pl->outbox)
+        letters = (struct bk_promises){bk_outbox_sent(pl->outbox), bk_outbox_acked(pl->outbox)};
     struct bk_checkpoint_turn turn = {.mono = pl->now.mono,
                                       .wall_ms = pl->now.wall_ms,
                                       .records = pl->records,
                                       .topic_partitions = pl->topic_partitions,
+                                      .letters = letters,
                                       .erasures = bk_publisher_erasures(pl->publisher)};
     bk_checkpoint_step(pl->checkpoint, &pl->engine, &turn);
 }
@@ -323,6 +341,46 @@ static void note_bad(struct bk_pipeline *pl, const struct bk_record *record,
                 record->partition, (long long)record->offset, (unsigned long long)held);
 }
 
+/* Losing what was taken out of the log is worse than stopping: a restart reads it again. Room is
+ * asked for before the pull, and a record puts one thing at most. */
+static void put_out(int err)
+{
+    BK_ASSERT(err == BK_OK);
+}
+
+static void send_dead_letter(struct bk_pipeline *pl, const struct bk_record *record,
+                             struct bk_verdict verdict)
+{
+    const char *const topics[BK_TOPIC_COUNT] = {
+        [BK_TOPIC_EVENTS] = pl->cfg.kafka_topic_events,
+        [BK_TOPIC_PRODUCTS] = pl->cfg.kafka_topic_products,
+        [BK_TOPIC_STOCK] = pl->cfg.kafka_topic_stock,
+        [BK_TOPIC_CUSTOMERS] = pl->cfg.kafka_topic_customers,
+    };
+    if (!pl->outbox || !pl->cfg.kafka_topic_dlq[0]) return;
+    struct bk_dead_letter letter = {.to = pl->cfg.kafka_topic_dlq,
+                                    .topic = topics[record->topic],
+                                    .group = pl->cfg.kafka_group,
+                                    .record = record,
+                                    .verdict = verdict};
+    put_out(bk_dead_letter_put(pl->outbox, &letter));
+    bk_metrics_add(&pl->metrics, BK_METRIC_DEAD_LETTERS, 1);
+}
+
+/* What crosses partitions travels as a record in the log: the customer's shard reads it there. */
+static void send_merge(struct bk_pipeline *pl, const struct bk_event *merge)
+{
+    char key[BK_SUBJECT_BYTES_MAX];
+    if (!pl->outbox || !pl->cfg.identity_merge) return;
+    size_t len = bk_encode_event(merge, pl->merge_bytes, MERGE_BYTES_MAX);
+    BK_ASSERT(len); /* what state hands out fits its schema */
+    struct bk_outgoing out = {.topic = pl->cfg.kafka_topic_events,
+                              .key = bk_str(key, bk_event_subject(merge, key)),
+                              .value = bk_str((const char *)pl->merge_bytes, len)};
+    put_out(bk_outbox_put(pl->outbox, &out));
+    bk_metrics_add(&pl->metrics, BK_METRIC_MERGES, 1);
+}
+
 static enum bk_verdict_code apply_behaviour(struct bk_pipeline *pl, const struct bk_record *record,
                                             const struct bk_event *event)
 {
@@ -330,6 +388,7 @@ static enum bk_verdict_code apply_behaviour(struct bk_pipeline *pl, const struct
     if (!shard) return BK_VERDICT_WRONG_TOPIC;
     struct bk_place place = {record->offset, record->timestamp_ms};
     struct bk_applied applied = bk_apply(&pl->engine, shard, &place, event);
+    if (applied.merge) send_merge(pl, applied.merge);
     if (applied.erased)
         bk_publisher_erase(pl->publisher, bk_str(applied.erased_id, applied.erased_id_len),
                            applied.erased);
@@ -344,19 +403,45 @@ static enum bk_verdict_code apply(struct bk_pipeline *pl, const struct bk_record
     return BK_VERDICT_OK; /* stock and customers are checked and counted; nothing reads them yet */
 }
 
+/* Was the record read before? Partitions that come back may bring again what was passed: its event
+ * is in the state, or its letter in the outbox. */
+static bool was_passed(struct bk_pipeline *pl, const struct bk_record *record)
+{
+    if (record->topic != BK_TOPIC_EVENTS) return false;
+    struct bk_shard *shard = bk_engine_shard(&pl->engine, record->partition);
+    return shard && record->offset < bk_shard_totals(shard)->next_offset;
+}
+
+/* A bad record is passed like a good one. */
+static void pass(struct bk_pipeline *pl, const struct bk_record *record)
+{
+    if (record->topic != BK_TOPIC_EVENTS) return;
+    struct bk_shard *shard = bk_engine_shard(&pl->engine, record->partition);
+    if (shard) bk_shard_pass(shard, record->offset);
+}
+
+static struct bk_verdict take(struct bk_pipeline *pl, const struct bk_record *record)
+{
+    const struct bk_event *event;
+    if (was_passed(pl, record)) return (struct bk_verdict){BK_VERDICT_DUPLICATE, ""};
+    struct bk_verdict verdict = bk_decode(pl->decoder, record, &event);
+    if (verdict.code != BK_VERDICT_OK) return verdict;
+    verdict.code = apply(pl, record, event);
+    if (verdict.code == BK_VERDICT_OK)
+        bk_metrics_add(&pl->metrics, BK_METRIC_EVENTS_APPLIED + event->kind, 1);
+    return verdict;
+}
+
 static void on_record(void *arg, const struct bk_record *record)
 {
     struct bk_pipeline *pl = arg;
-    const struct bk_event *event;
     pl->records += record->topic == BK_TOPIC_EVENTS;
-    struct bk_verdict verdict = bk_decode(pl->decoder, record, &event);
-    if (verdict.code == BK_VERDICT_OK) {
-        verdict.code = apply(pl, record, event);
-        if (verdict.code == BK_VERDICT_OK)
-            bk_metrics_add(&pl->metrics, BK_METRIC_EVENTS_APPLIED + event->kind, 1);
-    } else {
+    struct bk_verdict verdict = take(pl, record);
+    if (bk_verdict_is_dead_letter(verdict.code)) {
         note_bad(pl, record, verdict);
+        send_dead_letter(pl, record, verdict);
     }
+    pass(pl, record);
     bk_metrics_add(&pl->metrics, BK_METRIC_RECORDS + verdict.code, 1);
 }
 
@@ -454,6 +539,11 @@ struct bk_sink_events bk_pipeline_sink_events(struct bk_pipeline *pl, bk_wall_ms
         .arg = pl, .outcome = on_outcome, .wake = on_wake, .connected = on_connected};
 }
 
+struct bk_outbox_events bk_pipeline_outbox_events(struct bk_pipeline *pl)
+{
+    return (struct bk_outbox_events){.arg = pl, .wake = on_wake};
+}
+
 /* ---- the turn ---- */
 
 /* Event time goes on with the clock between events, so that a session ends on a quiet night too. */
@@ -490,10 +580,13 @@ static void decide_intake(struct bk_pipeline *pl)
         pl->intake = BK_INTAKE_REFUSED;
     else if (pl->checkpoint && bk_checkpoint_wants_rest(pl->checkpoint))
         pl->intake = BK_INTAKE_CHECKPOINT;
+    else if (pl->outbox && !bk_outbox_room(pl->outbox))
+        pl->intake = BK_INTAKE_OUTBOX;
     else
         pl->intake = BK_INTAKE_FLOWING;
     if (pl->intake == before) return;
     if (pl->intake == BK_INTAKE_WINDOW) bk_metrics_add(&pl->metrics, BK_METRIC_PAUSES_WINDOW, 1);
+    if (pl->intake == BK_INTAKE_OUTBOX) bk_metrics_add(&pl->metrics, BK_METRIC_PAUSES_LETTERS, 1);
     if (pl->intake == BK_INTAKE_SINK) {
         bk_metrics_add(&pl->metrics, BK_METRIC_PAUSES_OUTAGE, 1);
         bk_log_warn("pipeline", "intake_rests reason=%s", bk_intake_word(pl->intake));
@@ -521,6 +614,10 @@ static void look(struct bk_pipeline *pl)
                   bk_source_state_health(source.state), source.detail, pl->now.wall_ms);
     bk_watch_look(&pl->watch, BK_STAGE_SINK, bk_sink_state_word(sink.state),
                   bk_sink_state_health(sink.state), sink.detail, pl->now.wall_ms);
+    struct bk_outbox_status outbox = {.state = BK_OUTBOX_READY};
+    if (pl->outbox) pl->outbox->ops->status(pl->outbox, &outbox);
+    bk_watch_look(&pl->watch, BK_STAGE_OUTBOX, bk_outbox_state_word(outbox.state),
+                  bk_outbox_state_health(outbox.state), outbox.detail, pl->now.wall_ms);
     bk_watch_look(&pl->watch, BK_STAGE_INTAKE, bk_intake_word(pl->intake),
                   bk_intake_health(pl->intake), "", pl->now.wall_ms);
 }
@@ -532,6 +629,19 @@ static void look_sometimes(struct bk_pipeline *pl)
     look(pl);
 }
 
+/* Never more at once than the outbox has room for, should all of it be bad. */
+static size_t pull_within_room(struct bk_pipeline *pl)
+{
+    if (!pl->outbox) return bk_source_pull(pl->source, PULL_PER_TURN);
+    size_t took = 0, most, got;
+    do {
+        most = bk_min_u64(bk_outbox_room(pl->outbox), PULL_PER_TURN - took);
+        got = most ? bk_source_pull(pl->source, most) : 0;
+        took += got;
+    } while (got && got == most && took < PULL_PER_TURN);
+    return took;
+}
+
 /* Records if intake flows; rebalances and the like in a long rest as well. */
 static size_t pull(struct bk_pipeline *pl)
 {
@@ -539,7 +649,9 @@ static size_t pull(struct bk_pipeline *pl)
     bool long_rest = !flowing && pl->intake != BK_INTAKE_CLOSING &&
                      pl->now.mono.ms - pl->rested_at.ms > REST_PAUSE_MS;
     pl->source->ops->pause(pl->source, long_rest);
-    return flowing || long_rest ? bk_source_pull(pl->source, PULL_PER_TURN) : 0;
+    if (flowing) return pull_within_room(pl);
+    return long_rest ? bk_source_pull(pl->source, PULL_PER_TURN)
+                     : 0; /* paused: it has no records */
 }
 
 static bool publish(struct bk_pipeline *pl)
@@ -589,7 +701,8 @@ void bk_pipeline_close_intake(struct bk_pipeline *pl)
 
 bool bk_pipeline_is_idle(const struct bk_pipeline *pl)
 {
-    return !pl->holding && bk_publisher_is_idle(pl->publisher);
+    bool written = !pl->outbox || bk_outbox_is_idle(pl->outbox);
+    return !pl->holding && written && bk_publisher_is_idle(pl->publisher);
 }
 
 bool bk_pipeline_is_done(const struct bk_pipeline *pl)
@@ -622,6 +735,11 @@ struct bk_source *bk_pipeline_source(struct bk_pipeline *pl)
 struct bk_sink *bk_pipeline_sink(struct bk_pipeline *pl)
 {
     return pl->sink;
+}
+
+struct bk_outbox *bk_pipeline_outbox(struct bk_pipeline *pl)
+{
+    return pl->outbox;
 }
 
 enum bk_intake bk_pipeline_intake(const struct bk_pipeline *pl)
@@ -701,12 +819,26 @@ static void set_outside_gauges(struct bk_pipeline *pl)
         bk_metrics_set(m, BK_METRIC_HEALTH + (uint32_t)stage, pl->watch.stage[stage].health);
 }
 
+static void set_outbox_gauges(struct bk_pipeline *pl)
+{
+    struct bk_metrics *m = &pl->metrics;
+    struct bk_outbox_status outbox;
+    if (!pl->outbox) return;
+    pl->outbox->ops->status(pl->outbox, &outbox);
+    bk_metrics_set(m, BK_METRIC_OUTBOX_SENT, bk_outbox_sent(pl->outbox));
+    bk_metrics_set(m, BK_METRIC_OUTBOX_ACKED, bk_outbox_acked(pl->outbox));
+    bk_metrics_set(m, BK_METRIC_OUTBOX_FAILED, outbox.failed);
+    bk_metrics_set(m, BK_METRIC_OUTBOX_WAITING, outbox.waiting);
+    bk_metrics_set(m, BK_METRIC_OUTBOX_WAITING_BYTES, outbox.waiting_bytes);
+}
+
 const struct bk_metrics *bk_pipeline_metrics(struct bk_pipeline *pl)
 {
     look(pl);
     set_state_gauges(pl);
     set_checkpoint_gauges(pl);
     set_outside_gauges(pl);
+    set_outbox_gauges(pl);
     bk_metrics_set(&pl->metrics, BK_METRIC_LISTS_DIRTY, bk_publisher_waiting(pl->publisher));
     bk_metrics_set(&pl->metrics, BK_METRIC_ITEMS_DIRTY, bk_totals(&pl->engine.shared)->dirty_count);
     bk_metrics_set(&pl->metrics, BK_METRIC_UPTIME, (uint64_t)(pl->now.mono.ms - pl->started.ms));

@@ -32,6 +32,9 @@ extern "C" {
     X(kafka_topic_products,        "kafka.topic_products",       STRING,   "shop.products",     "",    "",     RESTART, "Compacted topic of products; empty: not read.") \
     X(kafka_topic_stock,           "kafka.topic_stock",          STRING,   "shop.stock",        "",    "",     RESTART, "Compacted topic of stock; empty: not read.") \
     X(kafka_topic_customers,       "kafka.topic_customers",      STRING,   "shop.customers",    "",    "",     RESTART, "Compacted topic of customers; empty: not read.") \
+    X(kafka_topic_dlq,             "kafka.topic_dlq",            STRING,   "basketry.dlq",      "",    "",     RESTART, "Topic of dead letters, records that cannot be used; empty: they are counted and dropped.") \
+    X(kafka_outbox_records_max,    "kafka.outbox_records_max",   COUNT,    "10k",               "1",   "1m",   RESTART, "Dead letters and merges not acknowledged before intake rests.") \
+    X(kafka_outbox_bytes_max,      "kafka.outbox_bytes_max",     BYTES,    "64m",               "1m",  "4g",   RESTART, "Memory of these before intake rests.") \
     X(kafka_queued_bytes_max,      "kafka.queued_bytes_max",     BYTES,    "16m",               "1m",  "1g",   RESTART, "Records fetched ahead of the loop.") \
     X(checkpoint_dir,              "checkpoint.dir",             STRING,   "",                  "",    "",     RESTART, "Folder of the checkpoints; empty: none, and every start reads the log from its beginning.") \
     X(checkpoint_interval,         "checkpoint.interval",        DURATION, "5m",                "1s",  "24h",  RESTART, "A generation is written this long after the last one began, if anything happened.") \
@@ -64,6 +67,7 @@ extern "C" {
     X(history_items_max,           "history.items_max",          COUNT,    "1024",              "16",  "10000", RESTART, "Distinct items of a customer's purchase history; the weakest makes room.") \
     X(segments_max,                "segments.max",               COUNT,    "64",                "0",   "255", RESTART, "Stores and devices whose shoppers have a popular list of their own; 0: none.") \
     X(consent_default,             "consent.default",            CHOICE,   "session",           "",    "none|session|personal", RESTART, "What an event of unknown consent allows.") \
+    X(identity_merge,              "identity.merge",             BOOL,     "true",              "",    "",     RESTART, "Write a visitor's cart and session to shop.events when the visitor logs in, keyed by the customer.") \
     X(time_ahead_max,              "time.ahead_max",             DURATION, "5m",                "0s",  "24h",  RESTART, "How far an event's time may lie ahead of the broker's; beyond it is cut and counted.") \
     X(lists_size,                  "lists.size",                 COUNT,    "20",                "1",   "20",   RESTART, "Items of a list.") \
     X(lists_refresh,               "lists.refresh",              DURATION, "1h",                "1s",  "24h",  RELOAD,  "A live list is ranked anew at least this often; its expires_at.") \

@@ -35,12 +35,24 @@ extern "C" {
 /*    slot                             name                                       type        label      words   slots   moves   act
  */
 #define BK_METRIC_TABLE(X) \
-    X(BK_METRIC_RECORDS,               "basketry_records_total",                  COUNTER,    "verdict", BK_VERDICT_TABLE(BK_METRIC_WORD_3), BK_VERDICT_COUNT, \
+    X(BK_METRIC_RECORDS,               "basketry_records_total",                  COUNTER,    "verdict", BK_VERDICT_TABLE(BK_METRIC_WORD_4), BK_VERDICT_COUNT, \
       "A record was read; its verdict says what became of it.", "Anything but ok, duplicate and no_consent is in the dead-letter topic with its reason: look there, then at its producer.") \
     X(BK_METRIC_EVENTS_APPLIED,        "basketry_events_applied_total",           COUNTER,    "kind",    BK_EVENT_KIND_TABLE(BK_METRIC_WORD_2), BK_EVENT_KIND_COUNT, \
       "A valid record changed state.", "A kind that stops moving while others do: its producer stopped.") \
     X(BK_METRIC_DEAD_LETTERS,          "basketry_dead_letters_total",             COUNTER,    "",        "", 1, \
       "A record went to the dead-letter topic.", "Alert on its rate; the headers of each letter name field and reason.") \
+    X(BK_METRIC_MERGES,                "basketry_merges_produced_total",          COUNTER,    "",        "", 1, \
+      "A visitor with a cart or a session logged in: a SubjectMerged went to shop.events.", "Compare with basketry_events_applied_total{kind=\"SubjectMerged\"}: each should come back once.") \
+    X(BK_METRIC_OUTBOX_SENT,           "basketry_outbox_sent_total",              COUNTER,    "",        "", 1, \
+      "A dead letter or merge was taken to be written to Kafka.", "Nothing.") \
+    X(BK_METRIC_OUTBOX_ACKED,          "basketry_outbox_acked_total",             COUNTER,    "",        "", 1, \
+      "All up to this many are acknowledged by all replicas in sync.", "It stands while sent grows: look at the brokers, `status` says what they answered.") \
+    X(BK_METRIC_OUTBOX_FAILED,         "basketry_outbox_failed_total",            COUNTER,    "",        "", 1, \
+      "A delivery failed and is tried again: the topic is missing, not allowed or too small.", "Growing: no checkpoint passes what waits; create the topic, see deploy/README.md.") \
+    X(BK_METRIC_OUTBOX_WAITING,        "basketry_outbox_waiting",                 GAUGE,      "",        "", 1, \
+      "Dead letters and merges not acknowledged yet.", "Near kafka.outbox_records_max: intake rests.") \
+    X(BK_METRIC_OUTBOX_WAITING_BYTES,  "basketry_outbox_waiting_bytes",           GAUGE,      "",        "", 1, \
+      "Memory of these.", "As above, with kafka.outbox_bytes_max.") \
     X(BK_METRIC_LISTS_PUBLISHED,       "basketry_lists_published_total",          COUNTER,    "context", BK_CONTEXT_TABLE(BK_METRIC_WORD_3), BK_CONTEXT_COUNT, \
       "A shopper's list was acknowledged by Redis.", "Zero while records are read: look at basketry_redis_answers_total.") \
     X(BK_METRIC_LISTS_COALESCED,       "basketry_lists_coalesced_total",          COUNTER,    "",        "", 1, \
@@ -108,7 +120,7 @@ extern "C" {
       "A partition started again from elsewhere: the offset it wanted was gone.", "Look at basketry_kafka_records_lost_total and at the topic's retention.") \
     X(BK_METRIC_KAFKA_LOST,            "basketry_kafka_records_lost_total",       COUNTER,    "",        "", 1, \
       "A record of shop.events was gone from the log before it was read.", "Above 0: the log names partition and offsets; keep the log longer.") \
-    X(BK_METRIC_HEALTH,                "basketry_health",                         GAUGE,      "stage",   "source|sink|intake|", 3, \
+    X(BK_METRIC_HEALTH,                "basketry_health",                         GAUGE,      "stage",   "source|sink|outbox|intake|", 4, \
       "0: ok, 1: degraded, 2: down.", "Alert on 2 that lasts a minute: `basketry status` names state and last error.") \
     X(BK_METRIC_CONTROL_REQUESTS,      "basketry_control_requests_total",         COUNTER,    "",        "", 1, \
       "A question came through the control socket.", "Nothing.") \

@@ -12,6 +12,7 @@
 #include "basketry/config.h"
 #include "basketry/decode.h"
 #include "basketry/metrics.h"
+#include "basketry/outbox.h"
 #include "basketry/publisher.h"
 #include "basketry/source.h"
 #include "basketry/watch.h"
@@ -28,6 +29,7 @@ extern "C" {
     X(BK_INTAKE_SINK,          "redis_away",   BK_HEALTH_DOWN,     "Redis took nothing for a second: frozen, refusing or gone") \
     X(BK_INTAKE_CHECKPOINT,    "checkpoint",   BK_HEALTH_DEGRADED, "the checkpoint's writer cannot follow: copies near checkpoint.copy_bytes_max") \
     X(BK_INTAKE_REFUSED,       "refused",      BK_HEALTH_DOWN,     "the log does not fit the checkpoint: the process says why and ends") \
+    X(BK_INTAKE_OUTBOX,        "outbox_full",  BK_HEALTH_DOWN,     "dead letters and merges wait for Kafka: kafka.outbox_*_max is reached") \
     X(BK_INTAKE_CLOSING,       "closing",      BK_HEALTH_OK,       "shutting down: what is in hand is finished, nothing new begins")
 /* clang-format on */
 
@@ -71,6 +73,11 @@ BK_MUST_CHECK int bk_pipeline_promote(struct bk_pipeline *pipeline, const char *
                                       struct bk_reason *reason);
 /** Why this log and this checkpoint do not go together; NULL: they do. The owner ends. */
 const struct bk_reason *bk_pipeline_refusal(const struct bk_pipeline *pipeline);
+/** The callbacks to make an outbox with, after those of the source were asked for. */
+struct bk_outbox_events bk_pipeline_outbox_events(struct bk_pipeline *pipeline);
+/** Where dead letters and merges go; borrowed until it is closed. Without one the former are
+ *  counted and dropped, and what visitors did before log-in stays with them. 0 or BK_ENOMEM. */
+BK_MUST_CHECK int bk_pipeline_attach_outbox(struct bk_pipeline *pipeline, struct bk_outbox *outbox);
 
 /** One turn: publish what is ready, pull what there is room for, publish what that changed, bounded
  *  housekeeping. Returns whether another turn is worth taking at once. */
@@ -94,6 +101,8 @@ struct bk_source *bk_pipeline_source(struct bk_pipeline *pipeline);
 struct bk_sink *bk_pipeline_sink(struct bk_pipeline *pipeline);
 /** NULL: none is attached. */
 struct bk_checkpoint *bk_pipeline_checkpoint(struct bk_pipeline *pipeline);
+/** NULL: there is none. */
+struct bk_outbox *bk_pipeline_outbox(struct bk_pipeline *pipeline);
 /** Counters, with the gauges brought up to date. */
 const struct bk_metrics *bk_pipeline_metrics(struct bk_pipeline *pipeline);
 enum bk_intake bk_pipeline_intake(const struct bk_pipeline *pipeline);

@@ -1,6 +1,6 @@
 /* questions.h -- what a running instance can be asked, as one table of control handlers.
  *
- *   status                              how it is: intake, source, sink, lag, age, memory
+ *   status                              how it is: intake, source, sink, outbox, lag, age, memory
  *   inspect item ID                     counts and pairs of an item
  *   inspect subject ID                  everything kept about a shopper
  *   inspect why SUBJECT ITEM [CONTEXT]  each scorer's feature, weight and evidence for that item now
@@ -17,6 +17,7 @@
 #include "basketry/checkpoint.h"
 #include "basketry/config.h"
 #include "basketry/control.h"
+#include "basketry/outbox.h"
 #include "basketry/publisher.h"
 #include "basketry/source.h"
 #include "basketry/watch.h"
@@ -32,6 +33,7 @@ struct bk_instance {
     struct bk_publisher *publisher;
     struct bk_source *source;
     struct bk_sink *sink;
+    struct bk_outbox *outbox; /* NULL: nothing is written to Kafka */
     struct bk_checkpoint *checkpoint; /* NULL: none is kept */
     const struct bk_watch *watch;
     const struct bk_config *cfg;

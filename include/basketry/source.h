@@ -34,7 +34,18 @@ struct bk_record {
     bk_str_t key;              /* p == NULL: no key */
     bk_str_t value;            /* p == NULL: a tombstone */
     bk_str_t value_schema_id;  /* header __value_schema_id, p == NULL when absent (newer framing) */
+    /* All its headers, read by bk_record_header when they are wanted; NULL: none are known. */
+    const void *headers; /* the source's own */
+    bool (*header_at)(const void *headers, size_t at, const char **name, bk_str_t *value);
 };
+
+/** Header number `at`, from 0, in the record's order; the same name may occur again. False: there
+ *  are no more. Borrowed like the rest of the record; a header without a value has p == NULL. */
+static inline bool bk_record_header(const struct bk_record *record, size_t at, const char **name,
+                                    bk_str_t *value)
+{
+    return record->headers && record->header_at(record->headers, at, name, value);
+}
 
 /** Offset arguments besides real offsets. */
 #define BK_OFFSET_BEGINNING (-2)

@@ -431,12 +431,13 @@ struct bk_subject {
     uint32_t dirty_before; /* the queue is linked both ways: who is forgotten leaves it at once */
     uint32_t bought_s;     /* when it bought last, seconds since 1970 */
     uint16_t lines_x16;    /* lines of a usual receipt: a decayed mean, in 16ths */
+    uint16_t merged_day;   /* of the newest merge, days since 1970 */
     uint8_t weekday[BK_WEEKDAYS]; /* receipts by day of the week, UTC, Monday first; halved together
                                      when one is full */
-    uint8_t pad1[3];
+    uint8_t pad1;
     /* by enum bk_segment_kind: hash of the name of where it was seen last, 0: not known */
     uint32_t segment[BK_SEGMENT_KIND_COUNT];
-    uint64_t orders[BK_ORDERS_KEPT]; /* hashes of the last order ids, a ring by receipts */
+    uint64_t orders[BK_ORDERS_KEPT]; /* hashes of the last orders' and merges' ids, newest first */
 };
 _Static_assert(sizeof(struct bk_subject) == 208, "whole units of 16 bytes");
 
@@ -553,9 +554,12 @@ struct bk_place {
 struct bk_applied {
     enum bk_verdict_code verdict; /* OK, DUPLICATE or NO_CONSENT */
     uint32_t subject;             /* whose lists changed, 0 when nobody's */
-    uint32_t erased; /* contexts of an erased subject whose keys must go (id in `erased_id`) */
+    uint32_t erased; /* contexts of a subject whose keys must go (id in `erased_id`) */
     char erased_id[BK_SUBJECT_BYTES_MAX];
     uint8_t erased_id_len;
+    /* A visitor logged in: the SubjectMerged that the log must hold before a checkpoint passes this
+     * record; NULL: none. Borrowed from the engine and from `event` until the next call. */
+    const struct bk_event *merge;
 };
 
 /** Apply one decoded event of shop.events. Marks the subject's lists and the items' lists dirty and
@@ -563,6 +567,8 @@ struct bk_applied {
  *  the session or receipt), bounded by the parameters. */
 struct bk_applied bk_apply(struct bk_engine *engine, struct bk_shard *shard,
                            const struct bk_place *place, const struct bk_event *event);
+/** Take a record that is nothing to apply (it does not decode, say) as read. Offsets only go up. */
+void bk_shard_pass(struct bk_shard *shard, int64_t offset);
 /** Apply a fact of shop.products (last write wins; a tombstone clears it). */
 void bk_apply_product(struct bk_engine *engine, bk_str_t key, const struct bk_event *event);
 

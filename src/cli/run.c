@@ -23,7 +23,14 @@
 #include <unistd.h>
 #include <uv.h>
 
-enum { TICK_MS = 50, DRAIN_MS = 5000, SAVE_MS = 20000, SINK_CLOSE_MS = 2000, STANDBY_MS = 500 };
+enum {
+    TICK_MS = 50,
+    DRAIN_MS = 5000,
+    SAVE_MS = 20000,
+    SINK_CLOSE_MS = 2000,
+    OUTBOX_CLOSE_MS = 2000,
+    STANDBY_MS = 500
+};
 
 enum phase { PHASE_RUNNING, PHASE_DRAINING, PHASE_SAVING, PHASE_CLOSING };
 
@@ -43,7 +50,7 @@ struct run {
     bool standby;            /* waited for the folder */
     bool ready;              /* everything is attached */
     uint64_t phase_until_ms; /* of draining, of saving */
-    int open;                /* source, sink, control socket that have not closed yet */
+    int open;                /* source, sink, outbox, control socket that have not closed yet */
     int exit_code;
 };
 
@@ -167,8 +174,10 @@ static void begin_close(struct run *run)
     uv_idle_stop(&run->idle);
     struct bk_source *source = bk_pipeline_source(run->pl);
     struct bk_sink *sink = bk_pipeline_sink(run->pl);
-    run->open = 2 + (run->control != NULL);
+    struct bk_outbox *outbox = bk_pipeline_outbox(run->pl);
+    run->open = 2 + (outbox != NULL) + (run->control != NULL);
     if (run->control) bk_control_close(run->control, on_closed, run);
+    if (outbox) outbox->ops->close(outbox, OUTBOX_CLOSE_MS, on_closed, run);
     sink->ops->close(sink, SINK_CLOSE_MS, on_closed, run);
     source->ops->close(source, on_closed, run);
 }
@@ -291,6 +300,24 @@ static struct bk_sink *make_sink(struct run *run, struct bk_reason *reason)
     return bk_sink_redis_create(&run->loop, &options, &events, reason);
 }
 
+/* A log file is read to look at it: nothing is written to Kafka then. */
+static int attach_outbox(struct run *run, struct bk_reason *reason)
+{
+    const struct bk_config *cfg = run->line.cfg;
+    if (run->file) return BK_OK;
+    struct bk_kafka_outbox_options options = {
+        .brokers = cfg->kafka_brokers,
+        .properties = cfg->producer_properties,
+        .records_max = (uint32_t)cfg->kafka_outbox_records_max,
+        .bytes_max = (uint64_t)cfg->kafka_outbox_bytes_max,
+    };
+    struct bk_outbox_events events = bk_pipeline_outbox_events(run->pl);
+    struct bk_outbox *outbox = bk_outbox_kafka_create(&run->loop, &options, &events, reason);
+    if (!outbox) return BK_EINVAL;
+    if (bk_pipeline_attach_outbox(run->pl, outbox) == BK_OK) return BK_OK;
+    return bk_reason_set(reason, BK_ENOMEM, "no memory for merges");
+}
+
 static void start_handles(struct run *run)
 {
     static const int numbers[] = {SIGTERM, SIGINT, SIGHUP};
@@ -375,11 +402,14 @@ static int start(struct run *run)
     if (!source) return bk__cli_fail(BK_EXIT_CONFIG, "%s", reason.text);
     if (bk_pipeline_attach(run->pl, source, sink) != BK_OK)
         return bk__cli_fail(BK_EXIT_BUG, "out of memory");
+    if (attach_outbox(run, &reason) != BK_OK)
+        return bk__cli_fail(BK_EXIT_CONFIG, "%s", reason.text);
     run->instance = (struct bk_instance){.engine = bk_pipeline_engine(run->pl),
                                          .ranker = bk_pipeline_ranker(run->pl),
                                          .publisher = bk_pipeline_publisher(run->pl),
                                          .source = source,
                                          .sink = sink,
+                                         .outbox = bk_pipeline_outbox(run->pl),
                                          .checkpoint = run->checkpoint,
                                          .watch = bk_pipeline_watch(run->pl),
                                          .cfg = cfg,

@@ -80,6 +80,23 @@ static void put_checkpoint(struct bk_buf *out, const struct bk_instance *instanc
     bk_buf_char(out, '}');
 }
 
+static void put_outbox(struct bk_buf *out, const struct bk_instance *instance)
+{
+    struct bk_outbox_status status;
+    const struct bk_outbox *outbox = instance->outbox;
+    if (!outbox) return;
+    outbox->ops->status(outbox, &status);
+    bk_buf_cstr(out, ",\"outbox\":{");
+    put_text(out, "state", bk_outbox_state_word(status.state));
+    bk_buf_char(out, ',');
+    put_stage(out, &instance->watch->stage[BK_STAGE_OUTBOX]);
+    put_text(out, "detail", status.detail);
+    bk_buf_printf(out, ",\"sent\":%llu,\"acked\":%llu,\"waiting_bytes\":%llu,\"failed\":%llu}",
+                  (unsigned long long)bk_outbox_sent(outbox),
+                  (unsigned long long)bk_outbox_acked(outbox),
+                  (unsigned long long)status.waiting_bytes, (unsigned long long)status.failed);
+}
+
 static void put_age(struct bk_buf *out, const struct bk_metrics *metrics)
 {
     const struct bk_histogram *age = &metrics->histogram[BK_HISTOGRAM_EVENT_TO_PUBLISH];
@@ -115,6 +132,7 @@ static int answer_status(void *arg, int words, const bk_str_t *word, struct bk_b
     bk_buf_printf(out, ",\"uptime_ms\":%llu", (unsigned long long)m->v[BK_METRIC_UPTIME]);
     put_source(out, instance);
     put_sink(out, instance);
+    put_outbox(out, instance);
     put_checkpoint(out, instance);
     bk_buf_printf(out,
                   ",\"records\":%llu,\"applied\":%llu,\"lists_published\":%llu,\"lists_waiting\":%"

@@ -7,7 +7,7 @@
 
 const char *bk_stage_word(enum bk_stage_name name)
 {
-    static const char *const words[BK_STAGE_COUNT] = {"source", "sink", "intake"};
+    static const char *const words[BK_STAGE_COUNT] = {"source", "sink", "outbox", "intake"};
     return words[name];
 }
 

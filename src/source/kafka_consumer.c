@@ -316,6 +316,18 @@ static bk_str_t schema_id_of(const rd_kafka_message_t *msg)
     return bytes_of(value, len);
 }
 
+static bool header_at(const void *headers, size_t at, const char **name, bk_str_t *value)
+{
+    rd_kafka_headers_t *list;
+    const void *bytes;
+    size_t len;
+    if (rd_kafka_message_headers(headers, &list) != RD_KAFKA_RESP_ERR_NO_ERROR ||
+        rd_kafka_header_get_all(list, at, name, &bytes, &len) != RD_KAFKA_RESP_ERR_NO_ERROR)
+        return false;
+    *value = bytes_of(bytes, len);
+    return true;
+}
+
 static void deliver(struct kafka_consumer *c, struct kafka_part *part,
                     const rd_kafka_message_t *msg)
 {
@@ -328,6 +340,8 @@ static void deliver(struct kafka_consumer *c, struct kafka_part *part,
         .key = bytes_of(msg->key, msg->key_len),
         .value = bytes_of(msg->payload, msg->len),
         .value_schema_id = schema_id_of(msg),
+        .headers = msg,
+        .header_at = header_at,
     };
     c->events->record(c->events->arg, &record);
 }

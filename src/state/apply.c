@@ -19,12 +19,9 @@ static const uint32_t refreshes[BK_EVENT_KIND_COUNT] = {
     [BK_EVENT_ITEM_DISMISSED] = CONTEXT(HOME) | CONTEXT(PRODUCT) | CONTEXT(CART) |
                                 CONTEXT(CHECKOUT) | CONTEXT(DISCOVER) | CONTEXT(EMAIL),
     [BK_EVENT_ITEM_RATED] = CONTEXT(HOME),
-    [BK_EVENT_IDENTIFIED] = CONTEXT(HOME),
     [BK_EVENT_SUBJECT_MERGED] = CONTEXT(HOME) | CONTEXT(CART) | CONTEXT(CHECKOUT),
     [BK_EVENT_CONSENT_CHANGED] = CONTEXT(HOME),
 };
-
-enum { WEIGHT_VIEW = 4, WEIGHT_WISH = 8, WEIGHT_CART = 12 };
 
 /* ---- the distinct items of the event's lines ---- */
 
@@ -81,8 +78,8 @@ static void view(struct bk__turn *turn)
 {
     uint32_t item = turn->event->line_count ? item_of(turn, turn->event->lines[0].item) : 0;
     if (!item) return;
-    bk__session_see(turn, item, WEIGHT_VIEW);
-    bk__subject(turn->shard, turn->subject)->last_item = item;
+    bk__session_see(turn, item, BK__WEIGHT_VIEW);
+    if (!turn->closed) bk__subject(turn->shard, turn->subject)->last_item = item;
     points(turn, item, BK_POINTS_VIEW);
     act(turn, BK_POINTS_VIEW);
     if (turn->learns) bk__totals(&turn->engine->shared)->views++;
@@ -96,7 +93,7 @@ static void change_cart(struct bk__turn *turn)
     for (uint32_t i = 0; i < event->line_count; i++) {
         uint32_t item = item_of(turn, event->lines[i].item);
         if (!item) continue;
-        bk__session_see(turn, item, WEIGHT_CART);
+        bk__session_see(turn, item, BK__WEIGHT_CART);
         points(turn, item, BK_POINTS_CART);
         act(turn, BK_POINTS_CART);
     }
@@ -208,7 +205,7 @@ static void wish(struct bk__turn *turn)
         return;
     }
     if (turn->consent == BK_CONSENT_PERSONAL) bk__mark_set(turn, item, BK_MARK_WISHED, 0);
-    bk__session_see(turn, item, WEIGHT_WISH);
+    bk__session_see(turn, item, BK__WEIGHT_WISH);
 }
 
 /* Dismissals are kept under session consent too: not to show an item again is what the shopper
@@ -228,19 +225,6 @@ static void rate(struct bk__turn *turn)
                    : turn->event->rating >= 4 ? BK_MARK_RATED_HIGH
                                               : 0;
     bk__mark_set(turn, item, set, both & ~set);
-}
-
-/* What a visitor did before log-in becomes the customer's: the cart is added, the views join the
- * session. They taught shared under the visitor's own key already. */
-static void merge(struct bk__turn *turn)
-{
-    turn->learns = false;
-    for (uint32_t i = 0; i < turn->event->line_count; i++) {
-        if (turn->event->lines[i].role != BK_LINE_VIEWED) continue;
-        uint32_t item = item_of(turn, turn->event->lines[i].item);
-        if (item) bk__session_see(turn, item, WEIGHT_VIEW);
-    }
-    bk__cart_change(turn, BK_CART_ADD);
 }
 
 static void change_consent(struct bk__turn *turn)
@@ -273,7 +257,7 @@ static void step(struct bk__turn *turn)
         rate(turn);
         break;
     case BK_EVENT_SUBJECT_MERGED:
-        merge(turn);
+        bk__identity_join(turn);
         break;
     case BK_EVENT_CONSENT_CHANGED:
         change_consent(turn);
@@ -300,12 +284,7 @@ static bool is_known_order(struct bk__turn *turn)
 {
     if (turn->event->kind != BK_EVENT_PURCHASED || !turn->event->order_id.len) return false;
     uint64_t order = bk_hash(turn->event->order_id.p, turn->event->order_id.len) | 1;
-    struct bk_subject *sub = bk__subject(turn->shard, turn->subject);
-    for (int i = 0; i < BK_ORDERS_KEPT; i++)
-        if (sub->orders[i] == order) return true;
-    memmove(&sub->orders[1], &sub->orders[0], sizeof sub->orders - sizeof sub->orders[0]);
-    sub->orders[0] = order;
-    return false;
+    return bk__order_seen(bk__subject(turn->shard, turn->subject), order);
 }
 
 static enum bk_consent consent_of(const struct bk_engine *engine, const struct bk_event *event,
@@ -324,29 +303,49 @@ static int64_t time_of(struct bk_engine *engine, struct bk_shard *shard,
     return latest;
 }
 
-/* The lists must go even when the subject itself was evicted before: they may outlive it out there.
- */
-static void erase(struct bk_shard *shard, uint32_t subject, bk_str_t id, struct bk_applied *applied)
+static void call_back_lists(bk_str_t id, struct bk_applied *applied)
 {
     memcpy(applied->erased_id, id.p, id.len);
     applied->erased_id_len = (uint8_t)id.len;
     applied->erased = (1u << BK_CONTEXT_COUNT) - 1;
+}
+
+/* The lists must go even when the subject itself was evicted before: they may outlive it out there.
+ */
+static void erase(struct bk_shard *shard, uint32_t subject, bk_str_t id, struct bk_applied *applied)
+{
+    call_back_lists(id, applied);
     if (subject) bk__subject_forget(shard, subject);
 }
 
-/* What the subject knows of its last event, and the stream's clock. */
+/* What the subject knows of its last event, and the stream's clock. A merge is ours: made of an
+ * older event it is no late one, and the customer's own word on consent stands. */
 static void note_time(struct bk__turn *turn, const struct bk_place *place)
 {
     struct bk_subject *sub = bk__subject(turn->shard, turn->subject);
-    if (turn->time_ms < sub->time_ms) bk__count(turn->shard, BK_STATE_EVENTS_LATE, 1);
+    bool ours = turn->event->kind == BK_EVENT_SUBJECT_MERGED;
+    bool late = turn->time_ms < sub->time_ms;
+    if (late && !ours) bk__count(turn->shard, BK_STATE_EVENTS_LATE, 1);
     sub->time_ms = bk_max_i64(sub->time_ms, turn->time_ms);
     sub->offset = place->offset;
     sub->record_ms = place->record_ms;
     sub->warm = 1;
-    sub->consent = (uint8_t)turn->consent;
+    if (!ours || !sub->consent) sub->consent = (uint8_t)turn->consent;
     int64_t clock = bk_min_i64(turn->time_ms, place->record_ms);
     if (clock > bk_totals(&turn->engine->shared)->time_max_ms)
         bk__totals(&turn->engine->shared)->time_max_ms = clock;
+}
+
+/* A visitor logged in. The lists go, whoever the next visitor of that browser is; a visitor that is
+ * not known stays so. */
+static void identify(struct bk__turn *turn, const struct bk_place *place, bk_str_t id,
+                     struct bk_applied *applied)
+{
+    call_back_lists(id, applied);
+    if (!turn->subject) return;
+    applied->merge = bk__identity_leave(turn);
+    note_time(turn, place);
+    bk__subject_lists_drop(turn->shard, turn->subject);
 }
 
 static uint32_t lists_of(const struct bk__turn *turn)
@@ -356,6 +355,25 @@ static uint32_t lists_of(const struct bk__turn *turn)
         !(bk_subject(turn->shard, turn->subject)->live & CONTEXT(EMAIL)))
         contexts |= CONTEXT(EMAIL); /* the first one; from then on by schedule */
     return contexts;
+}
+
+static struct bk__turn turn_of(struct bk_engine *engine, struct bk_shard *shard,
+                               const struct bk_event *event, int64_t time_ms, uint32_t subject,
+                               enum bk_consent consent)
+{
+    uint64_t id_hash = subject ? bk_subject(shard, subject)->id_hash : 0;
+    return (struct bk__turn){
+        .engine = engine,
+        .shard = shard,
+        .event = event,
+        .time_ms = time_ms,
+        .subject = subject,
+        .consent = consent,
+        .popularity_epoch = bk_popularity_epoch(&engine->params, time_ms),
+        .pair_epoch = (uint16_t)(bk_max_i64(time_ms, 0) / engine->params.pair_epoch_ms),
+        .who = (uint16_t)(1u << (id_hash & 15)),
+        .learns = !engine->frozen,
+    };
 }
 
 struct bk_applied bk_apply(struct bk_engine *engine, struct bk_shard *shard,
@@ -385,25 +403,20 @@ struct bk_applied bk_apply(struct bk_engine *engine, struct bk_shard *shard,
         return applied;
     }
     int64_t time_ms = time_of(engine, shard, place, event);
+    if (event->kind == BK_EVENT_IDENTIFIED) {
+        struct bk__turn turn = turn_of(engine, shard, event, time_ms, subject, consent);
+        identify(&turn, place, subject_id, &applied);
+        bk__shard_totals(shard)->applied++;
+        return applied;
+    }
     if (!subject) subject = bk__subject_intern(shard, subject_id, time_ms);
     if (!subject) { /* no memory for one more: counted */
         bk__shard_totals(shard)->applied++;
         return applied;
     }
 
-    struct bk__turn turn = {
-        .engine = engine,
-        .shard = shard,
-        .event = event,
-        .time_ms = time_ms,
-        .subject = subject,
-        .consent = consent,
-        .popularity_epoch = bk_popularity_epoch(&engine->params, time_ms),
-        .pair_epoch = (uint16_t)(bk_max_i64(time_ms, 0) / engine->params.pair_epoch_ms),
-        .who = (uint16_t)(1u << (bk_subject(shard, subject)->id_hash & 15)),
-        .learns = !engine->frozen,
-    };
-    if (is_known_order(&turn)) {
+    struct bk__turn turn = turn_of(engine, shard, event, time_ms, subject, consent);
+    if (is_known_order(&turn) || bk__identity_is_known(&turn)) {
         bk__shard_totals(shard)->duplicates++;
         applied.verdict = BK_VERDICT_DUPLICATE;
         return applied;

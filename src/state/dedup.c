@@ -57,6 +57,15 @@ static void forget(struct bk_shard *shard, uint64_t *set, uint64_t mask, uint64_
     store(shard, &set[hole], 0);
 }
 
+bool bk__order_seen(struct bk_subject *sub, uint64_t order)
+{
+    for (int i = 0; i < BK_ORDERS_KEPT; i++)
+        if (sub->orders[i] == order) return true;
+    memmove(&sub->orders[1], &sub->orders[0], sizeof sub->orders - sizeof sub->orders[0]);
+    sub->orders[0] = order;
+    return false;
+}
+
 bool bk__dedup_seen(struct bk_shard *shard, uint64_t fingerprint)
 {
     uint64_t events = events_of(shard);

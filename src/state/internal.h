@@ -16,8 +16,16 @@ struct bk__scratch {
     uint32_t line_added[BK_LINES_MAX]; /* when the cart got each                                  */
     uint32_t line_count;
     uint32_t slots[4096];  /* hash set over line_item: place + 1                         */
+    struct bk_event merge; /* what identity.c hands out */
+    char merge_id[40];
+    char merge_from[BK_SUBJECT_BYTES_MAX];
+    struct bk_line merge_line[BK_LINES_MAX];
+    uint64_t merge_order[BK_LINES_MAX]; /* of the cart's lines */
     struct bk__weak *weak; /* pair_partners_max of them                                  */
 };
+
+/* How strong an act is among a session's sights, in quarters. */
+enum { BK__WEIGHT_VIEW = 4, BK__WEIGHT_WISH = 8, BK__WEIGHT_CART = 12 };
 
 /* What every step of one bk_apply needs to know. */
 struct bk__turn {
@@ -31,6 +39,7 @@ struct bk__turn {
     uint16_t pair_epoch;
     uint16_t who; /* 1 << (subject hash & 15)                                               */
     bool learns;  /* shared may be added to                                                 */
+    bool closed;  /* the event is of a session before the live one: it is seen in none      */
 };
 
 /* ---- counting ---- */
@@ -141,6 +150,9 @@ static inline struct bk_subject *bk__subject(struct bk_shard *shard, uint32_t su
 uint32_t bk__subject_intern(struct bk_shard *shard, bk_str_t id, int64_t time_ms);
 /* Forget a subject and zero all it had. */
 void bk__subject_forget(struct bk_shard *shard, uint32_t subject);
+/* Its lists are called back: none is live, none waits, and an answer that is still under way finds
+ * nobody. */
+void bk__subject_lists_drop(struct bk_shard *shard, uint32_t subject);
 /* Forget what goes beyond the session: history, marks. */
 void bk__subject_forget_past(struct bk_shard *shard, uint32_t subject);
 /* A block of the shard's heap; evicts the coldest subjects (never `keep`) when the limit is
@@ -158,10 +170,24 @@ void bk__session_see(struct bk__turn *turn, uint32_t item, uint16_t weight);
 /* Bought lines (scratch.line_item) after views: viewed_then_bought. */
 void bk__session_bought(struct bk__turn *turn);
 void bk__session_drop(struct bk_shard *shard, struct bk_subject *sub);
+/* Is the time further from the subject's last event than a session's gap? */
+bool bk__session_is_cold(const struct bk__turn *turn, const struct bk_subject *sub);
+/* An item that another subject's session saw and taught becomes one of this session. */
+void bk__session_adopt(struct bk__turn *turn, uint32_t item, uint16_t weight);
+
+/* ---- identity.c ---- */
+/* The visitor logged in: what the customer gets (NULL: nothing), and the visitor starts anew. */
+const struct bk_event *bk__identity_leave(struct bk__turn *turn);
+/* A merge that the customer had before, or that is too old to tell. Remembers it. */
+bool bk__identity_is_known(struct bk__turn *turn);
+/* Cart and session of a visitor become the customer's. */
+void bk__identity_join(struct bk__turn *turn);
 
 /* ---- cart.c, history.c ---- */
 void bk__cart_change(struct bk__turn *turn, enum bk_cart_op op);
 void bk__cart_bought(struct bk__turn *turn);
+/* At least so many of the item: what both have counts once. */
+void bk__cart_raise(struct bk__turn *turn, uint32_t item, uint32_t quantity);
 void bk__history_bought(struct bk__turn *turn);
 void bk__history_refunded(struct bk__turn *turn);
 /* ---- rhythm.c ---- */
@@ -175,5 +201,7 @@ void bk__mark_set(struct bk__turn *turn, uint32_t item, uint32_t set, uint32_t c
 int bk__dedup_init(struct bk_shard *shard, uint32_t events);
 /* Was this fingerprint among the last `events`? Remembers it. */
 bool bk__dedup_seen(struct bk_shard *shard, uint64_t fingerprint);
+/* Is this among the last orders and merges of the subject? Remembers it. */
+bool bk__order_seen(struct bk_subject *sub, uint64_t order);
 
 #endif

@@ -7,8 +7,12 @@
  *   each of the 16 seen last, a session to the item's count and a posting.
  * ENDS
  *   By session.gap without an event of the subject's own time, or by another session id; evaluated
- *   at the subject's next event: there is no timer. A late event counts where it falls but never
- *   reopens or ends a session.
+ *   at the subject's next event: there is no timer.
+ * LATE
+ *   An event older than its subject's last one is late (counted). It ends no session, names none and
+ *   opens none. At or after the live session's start it is one of that session; before it, the
+ *   session it belongs to is closed and stays so: nothing is seen, no rule is learnt, and what else
+ *   it says (popularity at its own epoch, receipts, history, cart, marks) counts as ever.
  * BOUNDS
  *   64 distinct items (the one seen longest ago makes room); over session.events_max events or
  *   sights the session adds nothing shared.
@@ -41,8 +45,13 @@ static bool is_over(const struct bk__turn *turn, const struct bk_subject *sub,
                     const struct bk_session *sess, uint64_t key)
 {
     if (turn->time_ms < sub->time_ms) return false; /* late: it ends nothing */
-    if (turn->time_ms - sub->time_ms > turn->engine->params.session_gap_ms) return true;
+    if (bk__session_is_cold(turn, sub)) return true;
     return key && sess->key && key != sess->key;
+}
+
+bool bk__session_is_cold(const struct bk__turn *turn, const struct bk_subject *sub)
+{
+    return turn->time_ms - sub->time_ms > turn->engine->params.session_gap_ms;
 }
 
 void bk__session_roll(struct bk__turn *turn)
@@ -57,6 +66,11 @@ void bk__session_roll(struct bk__turn *turn)
         bk__session_drop(shard, bk__subject(shard, turn->subject));
         live = NULL;
     }
+    /* What the customer did since may have overtaken a merge: it is of the session that followed. */
+    int64_t reach =
+        turn->event->kind == BK_EVENT_SUBJECT_MERGED ? turn->engine->params.session_gap_ms : 0;
+    turn->closed = late && (!live || turn->time_ms + reach < live->started_ms);
+    if (turn->closed) return;
     if (!live) {
         bk_ref_t ref = bk__shard_alloc(shard, session_bytes(CAP_MIN), turn->subject);
         if (!ref) return;
@@ -183,6 +197,7 @@ static void post(struct bk__turn *turn, struct bk_session *sess, uint32_t item)
 
 void bk__session_see(struct bk__turn *turn, uint32_t item, uint16_t weight)
 {
+    if (turn->closed) return;
     if (!bk_subject(turn->shard, turn->subject)->session) return; /* memory refused one */
     struct bk_session *sess = session_write(turn->shard, bk_subject(turn->shard, turn->subject));
     struct bk_seen entry;
@@ -212,12 +227,24 @@ void bk__session_see(struct bk__turn *turn, uint32_t item, uint16_t weight)
     sess->seen[sess->count++] = entry;
 }
 
+void bk__session_adopt(struct bk__turn *turn, uint32_t item, uint16_t weight)
+{
+    bool learns = turn->learns;
+    turn->learns = false;
+    bk__session_see(turn, item, weight);
+    turn->learns = learns;
+    const struct bk_subject *sub = bk_subject(turn->shard, turn->subject);
+    const struct bk_session *sess = bk_subject_session(turn->shard, sub);
+    if (turn->closed || !sess || !sess->count || sess->seen[sess->count - 1].item != item) return;
+    session_write(turn->shard, sub)->seen[sess->count - 1].viewed = 1;
+}
+
 void bk__session_bought(struct bk__turn *turn)
 {
     const struct bk__scratch *scratch = turn->engine->scratch;
     const struct bk_session *sess =
         bk_subject_session(turn->shard, bk_subject(turn->shard, turn->subject));
-    if (!sess || !turn->learns) return;
+    if (!sess || !turn->learns || turn->closed) return;
     uint32_t lines =
         (uint32_t)bk_min_u64(scratch->line_count, turn->engine->params.receipt_lines_max);
     uint32_t first = sess->count > VIEWS_BEFORE_PURCHASE ? sess->count - VIEWS_BEFORE_PURCHASE : 0;

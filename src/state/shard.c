@@ -179,7 +179,22 @@ uint32_t bk__subject_intern(struct bk_shard *shard, bk_str_t id, int64_t time_ms
     return number;
 }
 
+void bk_shard_pass(struct bk_shard *shard, int64_t offset)
+{
+    if (offset >= bk_shard_totals(shard)->next_offset)
+        bk__shard_totals(shard)->next_offset = offset + 1;
+}
+
 /* ---- what waits to be published ---- */
+
+void bk__subject_lists_drop(struct bk_shard *shard, uint32_t subject)
+{
+    struct bk_subject *sub = bk__subject(shard, subject);
+    if (sub->queued) unqueue(shard, subject);
+    sub->queued = sub->dirty = sub->live = sub->dirty_next = sub->dirty_before = 0;
+    sub->waiting_ms = 0;
+    sub->stamp = ++bk__shard_totals(shard)->stamp;
+}
 
 void bk_dirty_put(struct bk_shard *shard, uint32_t subject, uint32_t stamp, uint32_t contexts,
                   int64_t waiting_ms)

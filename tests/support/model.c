@@ -114,7 +114,7 @@ struct turn {
     const struct bk_event *event;
     int64_t t;
     int consent;
-    bool learns;
+    bool learns, closed;
     uint32_t line[BK_LINES_MAX], line_of[BK_LINES_MAX], lines; /* distinct items of the lines */
 };
 
@@ -189,6 +189,10 @@ static void session_roll(struct turn *turn)
     bool long_ago = turn->t - turn->sub->time_ms > turn->m->params.session_gap_ms;
     bool other = key && session->key && key != session->key;
     if (session->live && !late && (long_ago || other)) session_end(session);
+    bool merged = turn->event->kind == BK_EVENT_SUBJECT_MERGED;
+    int64_t before = merged ? turn->m->params.session_gap_ms : 0;
+    turn->closed = late && (!session->live || turn->t < session->started_ms - before);
+    if (turn->closed) return;
     if (!session->live) {
         session->live = true;
         session->started_ms = turn->t;
@@ -255,6 +259,7 @@ static void go(struct turn *turn, struct model_session *session, uint32_t item, 
 static void see(struct turn *turn, uint32_t item, uint32_t weight)
 {
     struct model_session *session = &turn->sub->session;
+    if (turn->closed) return;
     bool learns = turn->learns && session->sights < turn->m->params.session_events_max;
     go(turn, session, item, learns);
     for (uint32_t back = 1; learns && back <= 3 && back <= session->sights; back++)
@@ -280,7 +285,8 @@ static void see(struct turn *turn, uint32_t item, uint32_t weight)
 /* ---- one step per kind
  * ------------------------------------------------------------------------ */
 
-static void cart_add(struct turn *turn, uint32_t item, uint32_t quantity)
+/* Added to what is there, or, of a merge, at least so many. */
+static void cart_put(struct turn *turn, uint32_t item, uint32_t quantity, bool merge)
 {
     struct model_subject *sub = turn->sub;
     uint32_t place = 0;
@@ -291,7 +297,8 @@ static void cart_add(struct turn *turn, uint32_t item, uint32_t quantity)
         sub->cart[sub->cart_count].item = item;
         sub->cart[sub->cart_count++].quantity = 0;
     }
-    uint64_t sum = (uint64_t)sub->cart[place].quantity + quantity;
+    uint64_t had = sub->cart[place].quantity, sum = had + quantity;
+    if (merge) sum = had > quantity ? had : quantity;
     sub->cart[place].quantity = sum > 1000000 ? 1000000 : (uint32_t)sum;
     sub->cart[place].order = ++sub->cart_order;
 }
@@ -323,7 +330,35 @@ static void cart(struct turn *turn, int op)
         if (op == BK_CART_REMOVE)
             cart_take(turn->sub, item, within(line->quantity, 0));
         else
-            cart_add(turn, item, within(line->quantity, 0));
+            cart_put(turn, item, within(line->quantity, 0), false);
+    }
+}
+
+static bool in_cart_lines(const struct bk_event *event, bk_str_t item)
+{
+    for (uint32_t i = 0; i < event->line_count; i++)
+        if (event->lines[i].role == BK_LINE_CART && bk_str_eq(event->lines[i].item, item))
+            return true;
+    return false;
+}
+
+/* What a visitor did is the customer's now: seen and taught already, and in the cart once. */
+static void merge(struct turn *turn)
+{
+    struct model_session *session = &turn->sub->session;
+    for (uint32_t i = 0; i < turn->event->line_count; i++) {
+        const struct bk_line *line = &turn->event->lines[i];
+        uint32_t item = item_intern(turn->m, line->item);
+        if (line->role == BK_LINE_VIEWED) {
+            bool learns = turn->learns;
+            turn->learns = false;
+            see(turn, item, in_cart_lines(turn->event, line->item) ? 12 : 4);
+            turn->learns = learns;
+            for (uint32_t j = 0; j < session->seen_count; j++)
+                if (session->seen[j].item == item && !turn->closed) session->seen[j].learned = true;
+        } else {
+            cart_put(turn, item, within(line->quantity, 0), true);
+        }
     }
 }
 
@@ -397,7 +432,7 @@ static void bought_after_views(struct turn *turn)
 {
     const struct model_session *session = &turn->sub->session;
     uint32_t most = turn->m->params.receipt_lines_max;
-    for (uint32_t i = 0; i < session->seen_count; i++) {
+    for (uint32_t i = 0; i < session->seen_count && !turn->closed; i++) {
         uint32_t later = 0;
         for (uint32_t j = 0; j < session->seen_count; j++)
             later += session->seen[j].last > session->seen[i].last;
@@ -483,7 +518,7 @@ static void step(struct turn *turn)
     switch (event->kind) {
     case BK_EVENT_ITEM_VIEWED:
         see(turn, item, 4);
-        sub->last_item = item + 1;
+        if (!turn->closed) sub->last_item = item + 1;
         points_add(turn, item, 1);
         act_add(turn, 1);
         if (turn->learns) turn->m->views++;
@@ -497,14 +532,7 @@ static void step(struct turn *turn)
         }
         break;
     case BK_EVENT_SUBJECT_MERGED:
-        turn->learns = false;
-        for (uint32_t i = 0; i < event->line_count; i++)
-            if (event->lines[i].role == BK_LINE_VIEWED)
-                see(turn, item_intern(turn->m, event->lines[i].item), 4);
-        for (uint32_t i = 0; i < event->line_count; i++)
-            if (event->lines[i].role != BK_LINE_VIEWED)
-                cart_add(turn, item_intern(turn->m, event->lines[i].item),
-                         within(event->lines[i].quantity, 0));
+        merge(turn);
         break;
     case BK_EVENT_PURCHASED:
         purchase(turn);
@@ -552,10 +580,16 @@ static bool seen_before(struct model *m, const struct told *told)
     return false;
 }
 
-static bool order_seen_before(struct model_subject *sub, const struct bk_event *event)
+static bool order_seen_before(struct turn *turn)
 {
-    const char *order = word(event->order_id);
-    if (event->kind != BK_EVENT_PURCHASED || !order) return false;
+    struct model_subject *sub = turn->sub;
+    const struct bk_event *event = turn->event;
+    bool merged = event->kind == BK_EVENT_SUBJECT_MERGED;
+    const char *order = word(merged ? event->event_id : event->order_id);
+    if ((event->kind != BK_EVENT_PURCHASED && !merged) || !order) return false;
+    int64_t day = turn->t / TOLD_DAY;
+    if (merged && day + 1 < sub->merged_day) return true;
+    if (merged && day > sub->merged_day) sub->merged_day = day;
     for (int i = 0; i < 8; i++)
         if (sub->orders[i] == order) return true;
     memmove(&sub->orders[1], &sub->orders[0], 7 * sizeof sub->orders[0]);
@@ -590,7 +624,7 @@ enum bk_verdict_code model_apply(struct model *m, const struct told *told)
     struct turn turn = {.m = m, .event = event, .consent = consent, .learns = true};
     turn.t = event->event_time_ms < latest ? event->event_time_ms : latest;
     turn.sub = sub ? sub : subject_create(m, p, id, turn.t);
-    if (order_seen_before(turn.sub, event)) {
+    if (order_seen_before(&turn)) {
         m->shard[p].duplicates++;
         return BK_VERDICT_DUPLICATE;
     }
@@ -599,7 +633,7 @@ enum bk_verdict_code model_apply(struct model *m, const struct told *told)
     step(&turn);
     if (turn.t > turn.sub->time_ms) turn.sub->time_ms = turn.t;
     turn.sub->offset = told->place.offset;
-    turn.sub->consent = consent;
+    if (event->kind != BK_EVENT_SUBJECT_MERGED || !turn.sub->consent) turn.sub->consent = consent;
     int64_t clock = turn.t < told->place.record_ms ? turn.t : told->place.record_ms;
     if (clock > m->time_max_ms) m->time_max_ms = clock;
     return BK_VERDICT_OK;

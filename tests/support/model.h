@@ -54,8 +54,9 @@ struct model_subject {
     struct model_bought bought[MODEL_ITEMS];
     uint32_t bought_count, receipts, bought_s;
     uint32_t marks[MODEL_ITEMS];
-    const char *orders[8]; /* newest first */
+    const char *orders[8]; /* and merges, newest first */
     uint32_t last_item;    /* 1 + item */
+    int64_t merged_day;
     struct model_session session;
 };
 

@@ -68,7 +68,9 @@ static void an_event_dated_2099_changes_nothing_for_anyone_else(void **state)
 {
     (void)state;
     int64_t now;
+    told_forget(); /* so that both shops' events have the same ids */
     struct bk_engine *honest = shop_with(tell_view("mallory", "i3", 0), &now);
+    told_forget();
     struct bk_engine *lying = shop_with(tell_view("mallory", "i3", YEAR_2099), &now);
     assert_true(bk_shard_digest(honest->shards[0]) == bk_shard_digest(lying->shards[0]));
     assert_true(lists_of_the_others(honest, now) == lists_of_the_others(lying, now));
@@ -132,12 +134,103 @@ static void a_late_event_neither_ends_nor_reopens_nor_names_a_session(void **sta
     told_now(&engine, in_session(tell_view("ada", "later", TOLD_START - TOLD_DAY), "s0"));
     const struct bk_session *session = session_of(&engine, "ada");
     assert_int_equal(session->started_ms, later);
-    assert_int_equal(session->raw_events, 3);
+    assert_int_equal(session->raw_events, 1);
+    assert_int_equal(session->count, 1); /* what was seen before it began was not seen in it */
     assert_int_equal(session->key, 0);
     assert_int_equal(subject_of(&engine, "ada")->time_ms, later);
     assert_int_equal(bk_engine_counter(&engine, BK_STATE_EVENTS_LATE), 2);
     told_now(&engine, in_session(tell_view("ada", "z", later + 1), "s2"));
-    assert_int_equal(session_of(&engine, "ada")->raw_events, 4); /* s2 names it */
+    assert_int_equal(session_of(&engine, "ada")->raw_events, 2); /* s2 names it */
+    told_now(&engine, in_session(tell_view("ada", "w", later), "s1"));
+    assert_int_equal(session_of(&engine, "ada")->count, 3); /* late, and within the session */
+    assert_true(session_of(&engine, "ada")->key == bk_hash("s2", 2));
+    bk_engine_deinit(&engine);
+}
+
+static void a_late_view_leads_no_list_and_counts_at_its_own_epoch(void **state)
+{
+    (void)state;
+    struct bk_state_params params = told_params();
+    struct bk_engine engine;
+    told_engine(&engine, &params);
+    told_now(&engine, tell_view("ada", "now", TOLD_START + 10 * TOLD_DAY));
+    told_now(&engine, tell_view("ada", "late", TOLD_START));
+    uint32_t late = told_item(&engine, "late"), now = told_item(&engine, "now");
+    assert_int_equal(subject_of(&engine, "ada")->last_item, now);
+    assert_int_equal(bk_item_hot(&engine.shared, late)->sessions, 0);
+    assert_int_equal(bk_item_hot(&engine.shared, late)->points, BK_POINTS_VIEW);
+    assert_int_equal(bk_item_hot(&engine.shared, late)->epoch,
+                     bk_popularity_epoch(&params, TOLD_START));
+    for (int kind = 0; kind < BK_PAIR_KIND_COUNT; kind++)
+        assert_int_equal(bk_item(&engine.shared, late)->rows[kind], 0);
+    assert_int_equal(bk_engine_counter(&engine, BK_STATE_EVENTS_LATE), 1);
+    assert_int_equal(bk_totals(&engine.shared)->time_max_ms, TOLD_START + 10 * TOLD_DAY);
+    bk_engine_deinit(&engine);
+}
+
+static void a_late_purchase_still_counts_and_is_no_consequence_of_later_views(void **state)
+{
+    (void)state;
+    struct bk_state_params params = told_params();
+    struct bk_engine engine;
+    told_engine(&engine, &params);
+    told_now(&engine, tell_view("ada", "seen", TOLD_START + 10 * TOLD_DAY));
+    assert_int_equal(
+        told_now(&engine, tell_purchase("ada", "o1", "bread butter", TOLD_START)).verdict,
+        BK_VERDICT_OK);
+    uint32_t bread = told_item(&engine, "bread"), seen = told_item(&engine, "seen");
+    const struct bk_subject *ada = subject_of(&engine, "ada");
+    const struct bk_arena *heap = &engine.shards[0]->heap;
+    const struct bk_bought *bought = bk_map_find(heap, ada->history, bread);
+    assert_non_null(bought);
+    assert_int_equal(bought->last_s, TOLD_START / 1000);
+    assert_int_equal(ada->time_ms, TOLD_START + 10 * TOLD_DAY);
+    assert_int_equal(bk_item_hot(&engine.shared, bread)->receipts, 1);
+    assert_int_equal(bk_item_hot(&engine.shared, bread)->epoch,
+                     bk_popularity_epoch(&params, TOLD_START));
+    assert_int_not_equal(bk_item(&engine.shared, bread)->rows[BK_PAIR_BOUGHT], 0);
+    assert_int_equal(bk_item(&engine.shared, seen)->rows[BK_PAIR_VIEW_BUY], 0);
+    assert_int_equal(bk_engine_counter(&engine, BK_STATE_SESSIONS_STARTED), 1);
+    bk_engine_deinit(&engine);
+}
+
+static void a_producers_retry_counts_once_wherever_it_lands(void **state)
+{
+    (void)state;
+    struct bk_state_params params = told_params();
+    struct bk_engine engine;
+    told_engine(&engine, &params);
+    struct told told = tell_purchase("ada", "o1", "bread", TOLD_START);
+    told.place.offset = 3;
+    assert_int_equal(told_apply(&engine, &told).verdict, BK_VERDICT_OK);
+    told.place.offset += 5; /* the same event_id further on */
+    assert_int_equal(told_apply(&engine, &told).verdict, BK_VERDICT_DUPLICATE);
+    told.place.offset++;
+    told.event.event_id = BK_STR("the till sent the order again");
+    assert_int_equal(told_apply(&engine, &told).verdict, BK_VERDICT_DUPLICATE);
+    assert_int_equal(bk_item_hot(&engine.shared, told_item(&engine, "bread"))->receipts, 1);
+    assert_int_equal(subject_of(&engine, "ada")->receipts, 1);
+    assert_int_equal(bk_shard_totals(engine.shards[0])->duplicates, 2);
+    told_free(&told);
+    bk_engine_deinit(&engine);
+}
+
+static void what_was_passed_does_not_come_back(void **state)
+{
+    (void)state;
+    struct bk_state_params params = told_params();
+    struct bk_engine engine;
+    told_engine(&engine, &params);
+    struct told told = tell_view("ada", "x", TOLD_START);
+    told.place.offset = 7;
+    bk_shard_pass(bk_engine_shard(&engine, 0), 7); /* it did not decode, the first time */
+    assert_int_equal(bk_shard_totals(engine.shards[0])->next_offset, 8);
+    assert_int_equal(told_apply(&engine, &told).verdict, BK_VERDICT_DUPLICATE);
+    bk_shard_pass(engine.shards[0], 3);
+    assert_int_equal(bk_shard_totals(engine.shards[0])->next_offset, 8);
+    told.place.offset = 8;
+    assert_int_equal(told_apply(&engine, &told).verdict, BK_VERDICT_OK);
+    told_free(&told);
     bk_engine_deinit(&engine);
 }
 
@@ -264,6 +357,10 @@ int main(void)
         cmocka_unit_test(a_session_ends_after_its_gap_and_not_at_it),
         cmocka_unit_test(another_session_id_ends_it_and_none_does_not),
         cmocka_unit_test(a_late_event_neither_ends_nor_reopens_nor_names_a_session),
+        cmocka_unit_test(a_late_view_leads_no_list_and_counts_at_its_own_epoch),
+        cmocka_unit_test(a_late_purchase_still_counts_and_is_no_consequence_of_later_views),
+        cmocka_unit_test(a_producers_retry_counts_once_wherever_it_lands),
+        cmocka_unit_test(what_was_passed_does_not_come_back),
         cmocka_unit_test(a_record_below_the_next_offset_is_a_duplicate),
         cmocka_unit_test(nine_orders_later_an_order_is_new_again),
         cmocka_unit_test(whatever_is_remembered_shows_in_a_digest),
