@@ -31,6 +31,10 @@ BK_MUST_CHECK int bk_lines_next(struct bk_lines *lines, bk_str_t *line, struct b
 /** The number, from 1, of the line the last call was about; 0 before the first. */
 uint64_t bk_lines_number(const struct bk_lines *lines);
 
+/** Did the last line handed out have its line end? A file whose last line has none may have been cut
+ *  off. */
+bool bk_lines_ended(const struct bk_lines *lines);
+
 /** Bytes of the file (as stored, so compressed ones count compressed) read so far, and in all (0:
  * not known, as for a pipe). */
 void bk_lines_progress(const struct bk_lines *lines, uint64_t *done_bytes, uint64_t *total_bytes);

@@ -18,7 +18,9 @@
     X(BK_SHOP_CART, "cart")                                                                        \
     X(BK_SHOP_FAVOURITE, "favourite")                                                              \
     X(BK_SHOP_PURCHASE, "purchase")                                                                \
-    X(BK_SHOP_RETURN, "return")
+    X(BK_SHOP_RETURN, "return")                                                                    \
+    X(BK_SHOP_REMOVE, "remove")                                                                    \
+    X(BK_SHOP_SEARCH, "search") /* the item is what was searched for */
 
 enum bk_shop_action {
 #define X(name, word) name,

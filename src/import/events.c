@@ -1,18 +1,19 @@
 /* events.c -- rows become events in time order.
  *
  * THE IDEA
- *   Every row belongs to one event: the purchase rows of a session to its receipt, any other row to
- *   itself. A row's place in the output is (time of its event, first row of its event, itself), so
+ *   Every row belongs to one event: the purchase rows of an order to its receipt (of a session, where
+ *   no order is named), any other row to itself. A row's place in the output is (time of its event, first row of its event, itself), so
  *   one sort puts receipts together and everything in order.
  * WHAT AN EVENT IS CALLED
- *   event_id is a hash of the form's name, user, session, action, row number in the file, item and
- *   time, written as a UUID of version 8 (RFC 9562: vendor-specific): importing a file twice gives
- *   the same ids, and the engine counts them once.
+ *   event_id is a hash, written as a UUID of version 8 (RFC 9562: vendor-specific), of what names the
+ *   event in the shop's own data: of a receipt the format and the order, wherever its rows stand; of
+ *   anything else the format, user, session, action, row number in the file, item and time.
+ *   Importing again gives the same ids, and the engine counts them once.
  * A RECEIPT OF MORE THAN 2,000 LINES
- *   is split into parts of 2,000: order ids `<session>`, `<session>/2`, `<session>/3`, ... all at
+ *   is split into parts of 2,000: order ids `<order>`, `<order>/2`, `<order>/3`, ... all at
  *   the receipt's time.
  */
-#include "basketry/import.h"
+#include "mapping.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -24,6 +25,12 @@ struct receipt {
     uint32_t first; /* index of its first row */
     bool known;
 };
+
+/* What the purchase rows of one receipt share. */
+static uint32_t receipt_of(const struct bk_import_row *row)
+{
+    return row->order ? row->order : row->session;
+}
 
 static int compare_rows(const void *a, const void *b)
 {
@@ -38,7 +45,7 @@ static void find_receipts(const struct bk_import_rows *rows, struct receipt *rec
     for (size_t i = 0; i < rows->count; i++) {
         const struct bk_import_row *row = &rows->row[i];
         if (row->action != BK_SHOP_PURCHASE) continue;
-        struct receipt *its = &receipt[row->session];
+        struct receipt *its = &receipt[receipt_of(row)];
         if (!its->known) *its = (struct receipt){row->time_ms, row->index, true};
         its->time_ms = bk_min_i64(its->time_ms, row->time_ms);
     }
@@ -52,8 +59,8 @@ int bk_import_group(struct bk_import_rows *rows)
     for (size_t i = 0; i < rows->count; i++) {
         struct bk_import_row *row = &rows->row[i];
         if (row->action != BK_SHOP_PURCHASE) continue;
-        row->time_ms = receipt[row->session].time_ms;
-        row->lead = receipt[row->session].first;
+        row->time_ms = receipt[receipt_of(row)].time_ms;
+        row->lead = receipt[receipt_of(row)].first;
     }
     free(receipt);
     if (rows->count) qsort(rows->row, rows->count, sizeof *rows->row, compare_rows);
@@ -93,19 +100,33 @@ static bk_str_t text_of(const struct bk_shop_ids *ids, uint32_t number)
     return number ? bk_shop_ids_text(ids, number) : bk_str(NULL, 0);
 }
 
-static bk_str_t write_event_id(const struct bk_import_rows *rows, const struct bk_import_row *row,
-                               char *out)
+/* The text whose hash is the event's name. */
+static size_t write_name(const struct bk_import_rows *rows, const struct bk_import_row *row,
+                         unsigned part, char *out, size_t cap)
 {
-    char text[3 * BK_ID_BYTES_MAX + 128];
-    bk_str_t user = text_of(&rows->users, row->user);
-    bk_str_t session = text_of(&rows->sessions, row->session);
+    const char *format = rows->formats->table[row->table]->format;
+    bk_str_t user = text_of(&rows->users, row->user ? row->user : row->visitor);
+    bk_str_t session = text_of(&rows->sessions, receipt_of(row));
     bk_str_t item = text_of(&rows->items, row->item);
-    int len = snprintf(text, sizeof text, "common\t%.*s\t%.*s\t%.*s\t%u\t%u\t%lld", (int)user.len,
+    int len;
+    if (row->order && row->action == BK_SHOP_PURCHASE)
+        len = snprintf(out, cap, "%s\torder\t%.*s\t%u", format, (int)session.len, session.p, part);
+    else
+        len = snprintf(out, cap, "%s\t%.*s\t%.*s\t%.*s\t%u\t%u\t%lld", format, (int)user.len,
                        user.p ? user.p : "", (int)session.len, session.p ? session.p : "",
                        (int)item.len, item.p, row->action, row->number, (long long)row->time_ms);
-    uint64_t high = bk_hash(text, (size_t)len);
-    text[0] = 'C'; /* a second, independent 64 bits */
-    uint64_t low = bk_hash(text, (size_t)len);
+    BK_ASSERT(len > 0 && (size_t)len < cap);
+    return (size_t)len;
+}
+
+static bk_str_t write_event_id(const struct bk_import_rows *rows, const struct bk_import_row *row,
+                               unsigned part, char *out)
+{
+    char text[BK_TEXT_BYTES_MAX + 2 * BK_ID_BYTES_MAX + 256];
+    size_t len = write_name(rows, row, part, text, sizeof text);
+    uint64_t high = bk_hash(text, len);
+    text[0] ^= 0x20; /* a second, independent 64 bits */
+    uint64_t low = bk_hash(text, len);
     high = (high & ~0xf000ull) | 0x8000ull;
     low = (low & ~(3ull << 62)) | (2ull << 62);
     snprintf(out, UUID_BYTES, "%08x-%04x-%04x-%04x-%012llx", (unsigned)(high >> 32),
@@ -114,23 +135,24 @@ static bk_str_t write_event_id(const struct bk_import_rows *rows, const struct b
     return bk_str(out, UUID_BYTES - 1);
 }
 
-/* Part 1 is the session itself. A session too long for the suffix keeps its head: ids are at most
+/* Part 1 is the order itself. One too long for the suffix keeps its head: ids are at most
  * 128 bytes. */
-static bk_str_t write_order_id(bk_str_t session, unsigned part, char *out)
+static bk_str_t write_order_id(bk_str_t order, unsigned part, char *out)
 {
-    if (part == 1) return session;
+    if (part == 1) return order;
     char suffix[16];
     int suffix_len = snprintf(suffix, sizeof suffix, "/%u", part);
-    uint32_t kept = session.len;
+    uint32_t kept = order.len;
     while (kept + (uint32_t)suffix_len > BK_ID_BYTES_MAX ||
-           (session.len > kept && (session.p[kept] & 0xc0) == 0x80))
+           (order.len > kept && (order.p[kept] & 0xc0) == 0x80))
         kept--;
-    int len = snprintf(out, ORDER_BYTES, "%.*s%s", (int)kept, session.p, suffix);
+    int len = snprintf(out, ORDER_BYTES, "%.*s%s", (int)kept, order.p, suffix);
     return bk_str(out, (size_t)len);
 }
 
 static void fill_head(const struct bk_import_rows *rows, const struct bk_import_row *row,
-                      enum bk_consent consent, struct names *names, struct bk_event *event)
+                      unsigned part, enum bk_consent consent, struct names *names,
+                      struct bk_event *event)
 {
     static const enum bk_event_kind kinds[BK_SHOP_ACTION_COUNT] = {
         [BK_SHOP_VIEW] = BK_EVENT_ITEM_VIEWED,
@@ -138,18 +160,27 @@ static void fill_head(const struct bk_import_rows *rows, const struct bk_import_
         [BK_SHOP_FAVOURITE] = BK_EVENT_WISHLIST_CHANGED,
         [BK_SHOP_PURCHASE] = BK_EVENT_PURCHASED,
         [BK_SHOP_RETURN] = BK_EVENT_REFUNDED,
+        [BK_SHOP_REMOVE] = BK_EVENT_CART_CHANGED,
+        [BK_SHOP_SEARCH] = BK_EVENT_SEARCHED,
     };
     bk_event_reset(event);
     event->kind = kinds[row->action];
-    event->event_id = write_event_id(rows, row, names->event_id);
+    event->event_id = write_event_id(rows, row, part, names->event_id);
     event->event_time_ms = row->time_ms;
     event->customer = text_of(&rows->users, row->user);
     event->session = text_of(&rows->sessions, row->session);
-    event->visitor = row->user ? bk_str("", 0) : event->session;
+    event->visitor = row->visitor ? text_of(&rows->users, row->visitor)
+                     : row->user  ? bk_str("", 0)
+                                  : event->session;
     event->consent = consent;
-    event->op = row->action == BK_SHOP_CART ? (int64_t)BK_CART_ADD : (int64_t)BK_WISH_ADD;
+    if (row->currency) event->currency = bk_str(rows->currency[row->currency - 1], 3);
+    event->op = row->action == BK_SHOP_CART     ? (int64_t)BK_CART_ADD
+                : row->action == BK_SHOP_REMOVE ? (int64_t)BK_CART_REMOVE
+                                                : (int64_t)BK_WISH_ADD;
+    if (row->action == BK_SHOP_SEARCH) event->query = text_of(&rows->items, row->item);
     bool order = row->action == BK_SHOP_PURCHASE || row->action == BK_SHOP_RETURN;
-    if (order) event->order_id = event->session;
+    bk_str_t order_id = text_of(&rows->sessions, receipt_of(row));
+    if (order) event->order_id = write_order_id(order_id, part, names->order_id);
 }
 
 static void fill_lines(const struct bk_import_rows *rows, size_t at, size_t count,
@@ -192,9 +223,8 @@ int bk_import_emit(const struct bk_import_rows *rows, enum bk_consent consent,
     for (size_t at = 0; at < rows->count && code == BK_OK;) {
         size_t count = event_rows(rows, at);
         part = part_at(rows, at, part);
-        fill_head(rows, &rows->row[at], consent, &names, &event);
-        if (part > 1) event.order_id = write_order_id(event.session, part, names.order_id);
-        fill_lines(rows, at, count, &event);
+        fill_head(rows, &rows->row[at], part, consent, &names, &event);
+        if (event.kind != BK_EVENT_SEARCHED) fill_lines(rows, at, count, &event);
         count_event(counts, &event, part);
         code = on_event(arg, &event);
         at += count;

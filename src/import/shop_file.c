@@ -142,7 +142,7 @@ static const char *parse_row(bk_str_t line, struct bk_shop_row *row)
     row->user = recorded(column[1]);
     row->session = recorded(column[2]);
     if (!parse_action(column[3], &row->action))
-        return "event is none of view, cart, favourite, purchase, return";
+        return "event is none of view, cart, favourite, purchase, return, remove, search";
     row->item = column[4];
     row->quantity = recorded(column[5]);
     row->price = recorded(column[6]);

@@ -33,6 +33,14 @@ static int file_write(struct bk_import_writer *writer, enum bk_topic topic,
     return code ? bk_reason_set(reason, code, "%s: %s", file->path, bk_error_text(code)) : BK_OK;
 }
 
+/* A log is read from its beginning or not at all: there is nothing to wait for before its end. */
+static int file_sync(struct bk_import_writer *writer, struct bk_reason *reason)
+{
+    (void)writer;
+    (void)reason;
+    return BK_OK;
+}
+
 static int file_close(struct bk_import_writer *writer, struct bk_reason *reason)
 {
     struct file_writer *file = (struct file_writer *)writer;
@@ -46,7 +54,7 @@ static int file_close(struct bk_import_writer *writer, struct bk_reason *reason)
 struct bk_import_writer *bk_import_writer_file(const char *path, int32_t partitions,
                                                struct bk_reason *reason)
 {
-    static const struct bk_import_writer_ops ops = {file_write, file_close};
+    static const struct bk_import_writer_ops ops = {file_write, file_sync, file_close};
     struct file_writer *file = calloc(1, sizeof *file);
     if (!file || !(file->path = strdup(path))) {
         bk_reason_set(reason, BK_ENOMEM, "%s: out of memory", path);
@@ -141,11 +149,17 @@ static void wait_for_all(struct kafka_writer *kafka)
         rd_kafka_poll(kafka->producer, POLL_MS);
 }
 
-static int kafka_close(struct bk_import_writer *writer, struct bk_reason *reason)
+static int kafka_sync(struct bk_import_writer *writer, struct bk_reason *reason)
 {
     struct kafka_writer *kafka = (struct kafka_writer *)writer;
     wait_for_all(kafka);
-    int code = kafka->failed ? failure(kafka, reason) : BK_OK;
+    return kafka->failed ? failure(kafka, reason) : BK_OK;
+}
+
+static int kafka_close(struct bk_import_writer *writer, struct bk_reason *reason)
+{
+    struct kafka_writer *kafka = (struct kafka_writer *)writer;
+    int code = kafka_sync(writer, reason);
     if (code) { /* what was not delivered by now shall not hold up the end */
         rd_kafka_purge(kafka->producer, RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT);
         rd_kafka_flush(kafka->producer, POLL_MS);
@@ -191,7 +205,7 @@ static bool configure(rd_kafka_conf_t *conf, const struct bk_config *cfg, struct
 struct bk_import_writer *bk_import_writer_kafka(const struct bk_config *cfg,
                                                 struct bk_reason *reason)
 {
-    static const struct bk_import_writer_ops ops = {kafka_write, kafka_close};
+    static const struct bk_import_writer_ops ops = {kafka_write, kafka_sync, kafka_close};
     char text[160];
     struct kafka_writer *kafka = calloc(1, sizeof *kafka);
     rd_kafka_conf_t *conf = rd_kafka_conf_new();
@@ -199,6 +213,9 @@ struct bk_import_writer *bk_import_writer_kafka(const struct bk_config *cfg,
     kafka->head.ops = &ops;
     kafka->topic[BK_TOPIC_EVENTS] = cfg->kafka_topic_events;
     kafka->topic[BK_TOPIC_PRODUCTS] = cfg->kafka_topic_products;
+    kafka->topic[BK_TOPIC_CUSTOMERS] = cfg->kafka_topic_customers;
+    kafka->topic[BK_TOPIC_STOCK] = cfg->kafka_topic_stock;
+    kafka->topic[BK_TOPIC_CUSTOMERS] = cfg->kafka_topic_customers;
     rd_kafka_conf_set_opaque(conf, kafka);
     rd_kafka_conf_set_dr_msg_cb(conf, on_delivery);
     rd_kafka_conf_set_log_cb(conf, on_log);

@@ -41,6 +41,7 @@ struct bk_lines {
     char *out;
     size_t out_cap, from, seen, to;
     bool out_end; /* no more text will come                   */
+    bool ended;   /* the last line handed out had its end     */
     size_t line_bytes_max;
     z_stream gzip;
     bool gzip_ready;
@@ -196,7 +197,8 @@ static int hand_out(struct bk_lines *lines, size_t end, bk_str_t *line)
     const char *p = lines->out + lines->from;
     if (len && p[len - 1] == '\r') len--;
     *line = bk_str(p, len);
-    lines->from = lines->seen = end < lines->to ? end + 1 : end;
+    lines->ended = end < lines->to;
+    lines->from = lines->seen = lines->ended ? end + 1 : end;
     return 1;
 }
 
@@ -221,6 +223,11 @@ int bk_lines_next(struct bk_lines *lines, bk_str_t *line, struct bk_reason *reas
 uint64_t bk_lines_number(const struct bk_lines *lines)
 {
     return lines->number;
+}
+
+bool bk_lines_ended(const struct bk_lines *lines)
+{
+    return lines->ended;
 }
 
 void bk_lines_progress(const struct bk_lines *lines, uint64_t *done_bytes, uint64_t *total_bytes)

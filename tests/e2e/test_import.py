@@ -104,7 +104,7 @@ EXPECTED = [
 run = basketry("--items", FIXTURE / "items.tsv", FIXTURE / "events.tsv")
 tell(run.returncode == 0, "a file is imported", run.stderr)
 tell("read 7 rows; left out 1 bad" in run.stdout and "consent personal" in run.stdout, "the summary counts", run.stdout)
-tell("events.tsv:8: qty below one" in run.stderr, "the bad row is named", run.stderr)
+tell("events.tsv:8:34: qty: below one" in run.stderr, "the bad row is named", run.stderr)
 
 events, partitions = read_topic("shop.events")
 tell(sorted(map(shape, events)) == EXPECTED, "every row became the event it should", sorted(map(shape, events)))
@@ -128,6 +128,6 @@ tell(run.returncode == 0 and "nowhere" in run.stdout and len(read_topic("shop.ev
      "a dry run counts and writes nothing", run.stdout)
 run = basketry("-X", "kafka.topic_events=not.there", FIXTURE / "events.tsv")
 tell(run.returncode == 69 and "Unknown topic" in run.stderr, "a topic that is not there is told", run.stderr)
-run = basketry(FIXTURE / "items.tsv")
-tell(run.returncode == 65 and "first line must be" in run.stderr, "a file of another form is refused", run.stderr)
+run = basketry("--format", "rees46", FIXTURE / "items.tsv")
+tell(run.returncode == 65 and "items.tsv:1:1: not rees46" in run.stderr, "a file of another form is refused", run.stderr)
 sys.exit(failures > 0)

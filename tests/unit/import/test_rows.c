@@ -15,6 +15,8 @@
 /* What came out, as text: one line an event. */
 struct world {
     char path[64];
+    struct bk_import_formats *formats;
+    struct bk_import_file file;
     struct bk_import_rows rows;
     struct bk_import_counts counts;
     struct bk_buf out;
@@ -63,8 +65,12 @@ static int read_file(struct world *world)
 {
     struct bk_import_watch watch = {.arg = world, .bad = note_bad};
     struct bk_reason reason = {""};
+    if (!world->formats) world->formats = bk_import_formats_create(NULL, &reason);
+    assert_non_null(world->formats);
     if (!world->rows.bytes_max) world->rows.bytes_max = 1 << 30;
-    return bk_import_read(&world->rows, world->path, &watch, &reason);
+    world->rows.formats = world->formats;
+    int code = bk_import_recognise(world->formats, NULL, world->path, &world->file, &reason);
+    return code ? code : bk_import_read(&world->rows, &world->file, 1, &watch, &reason);
 }
 
 static void import(struct world *world, const char *text)
@@ -81,6 +87,7 @@ static void forget(struct world *world)
 {
     unlink(world->path);
     bk_import_rows_deinit(&world->rows);
+    bk_import_formats_destroy(&world->formats);
     bk_buf_deinit(&world->out);
     bk_buf_deinit(&world->bad);
     bk_buf_deinit(&world->ids);
@@ -222,20 +229,20 @@ static void a_bad_row_is_named_and_left_out(void **state)
                           "1\tu\ts\tview\tgood\t-\t-\n");
     assert_string_equal(text_of(&world.out), "1 ItemViewed c:u goodx1\n");
     assert_string_equal(text_of(&world.bad),
-                        "2: not seven columns\n"
-                        "3: ts_ms is not a whole number\n"
-                        "4: event is none of view, cart, favourite, purchase, return\n"
-                        "5: no item\n"
-                        "6: neither user nor session\n"
-                        "7: a purchase or return without a session\n"
-                        "8: qty below one\n"
-                        "9: qty below one\n"
-                        "10: qty is not a whole number\n"
-                        "11: qty over a million\n"
-                        "12: price below zero\n"
-                        "13: price is not a decimal number\n"
-                        "14: ts_ms before 1970 or after 9999\n"
-                        "15: item is not UTF-8\n");
+                        "2:14: 6 columns where the header has 7\n"
+                        "3:1: ts_ms: not a time in whole numbers since 1970\n"
+                        "4:7: event: a word that the mapping does not know\n"
+                        "5:12: item: no item\n"
+                        "6:3: user: neither user nor visitor nor session\n"
+                        "7:5: session: a purchase or return without an order or session\n"
+                        "8:18: qty: below one\n"
+                        "9:18: qty: below one\n"
+                        "10:18: qty: not a whole number\n"
+                        "11:18: qty: over a million\n"
+                        "12:20: price: below zero\n"
+                        "13:20: price: not a decimal number\n"
+                        "14:1: ts_ms: not a time in whole numbers since 1970\n"
+                        "15:12: not UTF-8 (for ISO 8859-1 say --encoding latin1)\n");
     assert_int_equal(world.rows.bad, 14);
     forget(&world);
 }
@@ -250,7 +257,7 @@ static void an_id_may_have_128_bytes_and_no_more(void **state)
     snprintf(text, sizeof text, HEADER "1\tu\ts\tview\t%s\t-\t-\n1\tu\ts\tview\t%s\t-\t-\n", id,
              id + 1);
     import(&world, text);
-    assert_string_equal(text_of(&world.bad), "2: item over 128 bytes\n");
+    assert_string_equal(text_of(&world.bad), "2:12: item: over 128 bytes\n");
     assert_int_equal(world.rows.count, 1);
     forget(&world);
 }
