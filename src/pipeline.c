@@ -805,6 +805,8 @@ static void set_outside_gauges(struct bk_pipeline *pl)
     struct bk_sink_status sink;
     pl->source->ops->status(pl->source, &source);
     pl->sink->ops->status(pl->sink, &sink);
+    for (uint32_t outcome = 0; outcome < BK_OUTCOME_COUNT; outcome++)
+        bk_metrics_set(m, BK_METRIC_REDIS_HELD + outcome, sink.held[outcome]);
     bk_metrics_set(m, BK_METRIC_REDIS_RECONNECTS, sink.reconnects);
     bk_metrics_set(m, BK_METRIC_REDIS_INFLIGHT, sink.inflight);
     bk_metrics_set(m, BK_METRIC_REDIS_INFLIGHT_BYTES, sink.inflight_bytes);

@@ -92,6 +92,8 @@ extern "C" {
       "Time for which intake rested.", "Its rate is the share of time lost; at 1 nothing is read.") \
     X(BK_METRIC_REDIS_ANSWERS,         "basketry_redis_answers_total",            COUNTER,    "outcome", BK_OUTCOME_TABLE(BK_METRIC_WORD_4), BK_OUTCOME_COUNT, \
       "A command to Redis came to its end.", "oom, readonly, noauth, wrongtype, refused: act on Redis, the name says where. unknown: connections end.") \
+    X(BK_METRIC_REDIS_HELD,            "basketry_redis_held_total",               COUNTER,    "outcome", BK_OUTCOME_TABLE(BK_METRIC_WORD_4), BK_OUTCOME_COUNT, \
+      "Redis answered a write, a probe or the greeting with an error class, and was left alone for a while.", "The label says what to mend in Redis; it is tried again by itself.") \
     X(BK_METRIC_REDIS_RECONNECTS,      "basketry_redis_reconnects_total",         COUNTER,    "",        "", 1, \
       "A connection to Redis was made again.", "Often: look at the network, at Redis' timeout and at redis.stall_timeout.") \
     X(BK_METRIC_REDIS_INFLIGHT,        "basketry_redis_inflight",                 GAUGE,      "",        "", 1, \

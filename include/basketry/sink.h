@@ -94,6 +94,8 @@ struct bk_sink_status {
     uint32_t inflight;
     uint64_t inflight_bytes;
     uint64_t outcomes[BK_OUTCOME_COUNT];
+    /* times it was held back, by the class of the error: of a write, a probe or the greeting */
+    uint64_t held[BK_OUTCOME_COUNT];
     uint64_t reconnects;
     int64_t oldest_ms; /* age of the oldest unanswered command; 0 when none */
 };

@@ -49,7 +49,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-enum { BACKOFF_FIRST_MS = 50, WATCH_MS_MIN = 5, WATCH_MS_MAX = 1000 };
+enum { BACKOFF_FIRST_MS = 50, WATCH_MS_MIN = 5, WATCH_MS_MAX = 1000, SAME_LOG_MS = 60000 };
 
 /* clang-format off */
 #define STATE_TABLE(X)                                                                             \
@@ -98,7 +98,7 @@ struct redis_sink {
     struct redis_reply_slot slot;
     struct redis_ring ring;
 
-    uint64_t outcomes[BK_OUTCOME_COUNT];
+    uint64_t outcomes[BK_OUTCOME_COUNT], held[BK_OUTCOME_COUNT];
     uint64_t connections;
     uint64_t seed;      /* of the jitter */
     uint32_t failures;  /* connections lost in a row; an answer to a write or probe ends the row */
@@ -112,6 +112,8 @@ struct redis_sink {
     bool starved;       /* the owner met a full window and waits for wake */
     bool suspected;     /* the oldest question was too old at the last look */
     struct bk_log_gate gate;
+    char logged[160]; /* the trouble that was logged last, and when */
+    uint64_t logged_ms;
 
     void (*closed)(void *arg);
     void *closed_arg;
@@ -159,10 +161,13 @@ static bool connected(const struct redis_sink *sink)
            sink->state == PROBING;
 }
 
-/* Say it in the log, once a second at most: an outage is one story. */
+/* Say it in the log, once a second at most, and the same once a minute: an outage is one story. */
 static void log_trouble(struct redis_sink *sink, const char *word, uint64_t wait_ms)
 {
-    uint64_t held;
+    uint64_t held, now_ms = uv_now(sink->loop);
+    if (strcmp(sink->logged, sink->detail) == 0 && now_ms - sink->logged_ms < SAME_LOG_MS) return;
+    strcpy(sink->logged, sink->detail);
+    sink->logged_ms = now_ms;
     if (bk_log_gate_open(&sink->gate, (bk_mono_ms_t){(int64_t)uv_now(sink->loop)}, &held))
         bk_log_warn("redis", "%s wait_ms=%llu held=%llu err=\"%s\"", word,
                     (unsigned long long)wait_ms, (unsigned long long)held, sink->detail);
@@ -225,6 +230,7 @@ static void announce(struct redis_sink *sink)
     bool fresh = now->run_id[0] == '\0' || strcmp(before->run_id, now->run_id) != 0;
     *before = *now;
     sink->announced = true;
+    sink->logged[0] = '\0';
     sink->connections++;
     bk_log_info("redis", "connected fresh=%d connections=%llu", fresh,
                 (unsigned long long)sink->connections);
@@ -247,6 +253,7 @@ static void become_ready(struct redis_sink *sink)
 static void hold(struct redis_sink *sink, enum bk_outcome outcome, bk_str_t error)
 {
     uint64_t wait_ms = backoff_ms(sink, sink->refusals++);
+    sink->held[outcome]++;
     explain(sink, "%.*s", (int)bk_min_u64(error.len, sizeof sink->detail - 1), error.p);
     sink->redial = outcome != BK_OUTCOME_OOM && outcome != BK_OUTCOME_LOADING &&
                    outcome != BK_OUTCOME_BUSY && outcome != BK_OUTCOME_MISCONF;
@@ -270,7 +277,7 @@ static void judge(struct redis_sink *sink, enum bk_outcome outcome, bk_str_t err
     sink->refusals = 0;
     sink->write_refused = false;
     sink->state = READY;
-    sink->detail[0] = '\0';
+    sink->detail[0] = sink->logged[0] = '\0';
     bk_log_info("redis", "accepting");
 }
 
@@ -611,6 +618,7 @@ static void fill_status(struct bk_sink *base, struct bk_sink_status *out)
                                    .reconnects = sink->connections ? sink->connections - 1 : 0};
     snprintf(out->detail, sizeof out->detail, "%s", sink->detail);
     memcpy(out->outcomes, sink->outcomes, sizeof out->outcomes);
+    memcpy(out->held, sink->held, sizeof out->held);
     if (oldest) out->oldest_ms = ((int64_t)uv_hrtime() - oldest->submitted_ns) / 1000000;
 }
 

@@ -116,6 +116,12 @@ def wait_for(condition, seconds, pause=0.02):
         time.sleep(pause)
 
 
+def cpu_s(pid):
+    """CPU that a process has taken so far."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 def rss_bytes(pid):
     match = re.search(r"VmRSS:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text())
     return int(match.group(1)) * 1024 if match else 0

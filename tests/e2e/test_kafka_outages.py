@@ -10,7 +10,7 @@ import uuid
 import confluent_kafka
 import confluent_kafka.admin
 
-from support import QUICK_SWEEPS, Load, Services, Story, free_port, wait_for
+from support import QUICK_SWEEPS, Load, Services, Story, cpu_s, free_port, wait_for
 
 EVENTS = {"message.timestamp.type": "LogAppendTime"}
 
@@ -85,12 +85,6 @@ def killed(story, services):
     well = wait_for(lambda: run.ask("status")["health"] == "ok", 5)
     story.check(well and run.log.count("at=source msg=health is=down") == 1, "and one line of the log is the outage's beginning, one its end")
     story.check(run.stop() == 0, "it stops when asked")
-
-
-def cpu_s(pid):
-    with open(f"/proc/{pid}/stat") as stat:
-        fields = stat.read().rsplit(")", 1)[1].split()
-    return (int(fields[11]) + int(fields[12])) / 100
 
 
 def truncated(story, services):
