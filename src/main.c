@@ -7,6 +7,7 @@ static const struct bk_cli_command commands[] = {
     {"run", bk_cmd_run, "read events and publish lists until told to stop"},
     {"import", bk_cmd_import, "turn a shop's own files into events"},
     {"produce", bk_cmd_produce, "fill the topics from a simulated supermarket"},
+    {"statistics", bk_cmd_statistics, "say what a shop's baskets are like"},
     {"evaluate", bk_cmd_evaluate, "measure the rankings on a recorded past"},
     {"archive", bk_cmd_archive, "keep the log longer than Kafka does"},
     {"history", bk_cmd_history, "say what a shopper did, or what became of an item"},

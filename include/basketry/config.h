@@ -76,6 +76,9 @@ extern "C" {
     X(lists_waiting_max,           "lists.waiting_max",          COUNT,    "65536",              "16",  "1m",   RESTART, "Shoppers whose lists may wait for Redis before intake rests.") \
     X(lists_updates_channel,       "lists.updates_channel",      BOOL,     "false",             "",    "",     RESTART, "Announce refreshed keys on the channel <prefix>:updates.") \
     X(privacy_distinct_min,        "privacy.distinct_min",       COUNT,    "1",                 "1",   "16",   RESTART, "Distinct shoppers behind a pair before it may show on an item's public list.") \
+    X(archive_dir,                 "archive.dir",                STRING,   "",                  "",    "",     RESTART, "Folder of the archive of the log; --dir stands before it.") \
+    X(archive_flush_interval,      "archive.flush_interval",     DURATION, "1m",                "100ms", "1h", RESTART, "Longest wait of an archived record in memory (Kafka has it meanwhile) before its block is written and synced.") \
+    X(archive_keep_days,           "archive.keep_days",          COUNT,    "0",                 "0",   "36500", RESTART, "Days the archive keeps; 0: for ever.") \
     X(control_socket,              "control.socket",             STRING,   "/tmp/basketry.sock", "1",  "",     RESTART, "Unix socket of top, inspect, status and verify.") \
     X(log_level,                   "log.level",                  CHOICE,   "info",              "",    "debug|info|warn|error|off", RELOAD, "Lines below this level are not written.")
 /* clang-format on */

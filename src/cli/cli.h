@@ -37,6 +37,7 @@ enum cli_exit {
 int bk_cmd_run(int argc, char **argv);
 int bk_cmd_import(int argc, char **argv);
 int bk_cmd_produce(int argc, char **argv);
+int bk_cmd_statistics(int argc, char **argv);
 int bk_cmd_archive(int argc, char **argv);
 int bk_cmd_history(int argc, char **argv);
 int bk_cmd_top(int argc, char **argv);
