@@ -213,7 +213,6 @@ struct bk_import_writer *bk_import_writer_kafka(const struct bk_config *cfg,
     kafka->head.ops = &ops;
     kafka->topic[BK_TOPIC_EVENTS] = cfg->kafka_topic_events;
     kafka->topic[BK_TOPIC_PRODUCTS] = cfg->kafka_topic_products;
-    kafka->topic[BK_TOPIC_CUSTOMERS] = cfg->kafka_topic_customers;
     kafka->topic[BK_TOPIC_STOCK] = cfg->kafka_topic_stock;
     kafka->topic[BK_TOPIC_CUSTOMERS] = cfg->kafka_topic_customers;
     rd_kafka_conf_set_opaque(conf, kafka);
