@@ -38,6 +38,7 @@ struct bk_pipeline {
     struct bk_checkpoint *checkpoint; /* NULL: none */
     struct bk_generation loaded;      /* number 0: the engine began empty */
     bool holding;     /* nothing is published: the state is older than what readers have ... */
+    bool muted;       /* for ever */
     bool hold_to_end; /* ... until the log's end at start was passed, or else ...            */
     int64_t hold_until[PARTITIONS_MAX]; /* ... these offsets */
     bk_mono_ms_t hold_from;
@@ -112,6 +113,25 @@ void bk_state_params_from_config(const struct bk_config *cfg, struct bk_state_pa
         .segments_max = (uint32_t)cfg->segments_max,
         .consent_default = (enum bk_consent)(cfg->consent_default + BK_CONSENT_NONE),
         .time_ahead_max_ms = cfg->time_ahead_max,
+    };
+}
+
+static const char *or_none(const char *text)
+{
+    return text[0] ? text : NULL;
+}
+
+struct bk_kafka_options bk_kafka_options_from_config(const struct bk_config *cfg)
+{
+    return (struct bk_kafka_options){
+        .brokers = cfg->kafka_brokers,
+        .group_id = cfg->kafka_group,
+        .topics = {[BK_TOPIC_EVENTS] = cfg->kafka_topic_events,
+                   [BK_TOPIC_PRODUCTS] = or_none(cfg->kafka_topic_products),
+                   [BK_TOPIC_STOCK] = or_none(cfg->kafka_topic_stock),
+                   [BK_TOPIC_CUSTOMERS] = or_none(cfg->kafka_topic_customers)},
+        .properties = cfg->consumer_properties,
+        .queued_kbytes_max = (uint32_t)(cfg->kafka_queued_bytes_max / 1024),
     };
 }
 
@@ -210,9 +230,14 @@ void bk_pipeline_attach_checkpoint(struct bk_pipeline *pl, struct bk_checkpoint 
     pl->holding = pl->hold_to_end = loaded != NULL;
 }
 
-void bk_pipeline_detach_checkpoint(struct bk_pipeline *pl)
+void bk_pipeline_mute(struct bk_pipeline *pl)
 {
-    pl->checkpoint = NULL;
+    pl->holding = pl->muted = true;
+}
+
+bool bk_pipeline_has_ended(const struct bk_pipeline *pl)
+{
+    return pl->assigned && pl->ended == pl->assigned;
 }
 
 const struct bk_reason *bk_pipeline_refusal(const struct bk_pipeline *pl)
@@ -270,10 +295,10 @@ static bool has_passed(const struct bk_pipeline *pl)
 /* After a restart the state is a little older than what readers have: it catches up unseen. */
 static void decide_hold(struct bk_pipeline *pl)
 {
-    if (!pl->holding) return;
+    if (!pl->holding || pl->muted) return;
     if (!pl->hold_from.ms) pl->hold_from = pl->now.mono;
     int64_t held_ms = pl->now.mono.ms - pl->hold_from.ms;
-    bool passed = pl->hold_to_end ? pl->assigned && pl->ended == pl->assigned : has_passed(pl);
+    bool passed = pl->hold_to_end ? bk_pipeline_has_ended(pl) : has_passed(pl);
     if (!passed && !pl->closing && held_ms < HOLD_MS_MAX) return;
     pl->holding = false;
     bk_log_info("pipeline", "publishing_begins after_ms=%lld caught_up=%s", (long long)held_ms,
@@ -574,7 +599,8 @@ static void decide_intake(struct bk_pipeline *pl)
         pl->intake = BK_INTAKE_CLOSING;
     else if (pl->now.mono.ms - pl->room_at.ms > SINK_AWAY_MS)
         pl->intake = BK_INTAKE_SINK;
-    else if (bk_publisher_waiting(pl->publisher) >= (uint32_t)pl->cfg.lists_waiting_max)
+    else if (!pl->holding &&
+             bk_publisher_waiting(pl->publisher) >= (uint32_t)pl->cfg.lists_waiting_max)
         pl->intake = BK_INTAKE_WINDOW;
     else if (pl->refused)
         pl->intake = BK_INTAKE_REFUSED;
@@ -707,7 +733,7 @@ bool bk_pipeline_is_idle(const struct bk_pipeline *pl)
 
 bool bk_pipeline_is_done(const struct bk_pipeline *pl)
 {
-    return pl->assigned && pl->ended == pl->assigned && bk_pipeline_is_idle(pl);
+    return bk_pipeline_has_ended(pl) && bk_pipeline_is_idle(pl);
 }
 
 /* ---- looking in ---- */

@@ -61,16 +61,19 @@ BK_MUST_CHECK int bk_pipeline_attach(struct bk_pipeline *pipeline, struct bk_sou
 
 /** Have the state written from now on. `loaded` is the generation that the engine holds, NULL when
  *  it is empty: then nothing is published before the partitions have passed what the log held at the
- *  start (or a minute has gone), lest readers see lists older than they have. Borrowed until
- *  bk_pipeline_detach_checkpoint. Before the first turn. */
+ *  start (or a minute has gone), lest readers see lists older than they have. Borrowed; before the
+ *  first turn. */
 void bk_pipeline_attach_checkpoint(struct bk_pipeline *pipeline, struct bk_checkpoint *checkpoint,
                                    const struct bk_generation *loaded);
-void bk_pipeline_detach_checkpoint(struct bk_pipeline *pipeline);
 /** Load a generation of checkpoint.dir (of `basketry replay`) beside the running state and put it in
  *  its place between two turns. Nothing is published until reading has passed where the old state
  *  stood. 0: it has begun, the log tells how it ended; else a reason. */
 BK_MUST_CHECK int bk_pipeline_promote(struct bk_pipeline *pipeline, const char *name,
                                       struct bk_reason *reason);
+/** Publish nothing, ever: who replays only builds state. Before the first turn. */
+void bk_pipeline_mute(struct bk_pipeline *pipeline);
+/** Every assigned partition has reached the end it had at start. */
+bool bk_pipeline_has_ended(const struct bk_pipeline *pipeline);
 /** Why this log and this checkpoint do not go together; NULL: they do. The owner ends. */
 const struct bk_reason *bk_pipeline_refusal(const struct bk_pipeline *pipeline);
 /** The callbacks to make an outbox with, after those of the source were asked for. */
@@ -109,6 +112,8 @@ enum bk_intake bk_pipeline_intake(const struct bk_pipeline *pipeline);
 const struct bk_watch *bk_pipeline_watch(const struct bk_pipeline *pipeline);
 struct bk_now bk_pipeline_now(const struct bk_pipeline *pipeline);
 
+/** The Kafka source of a configuration; its strings are borrowed from it. */
+struct bk_kafka_options bk_kafka_options_from_config(const struct bk_config *cfg);
 /** State parameters of a configuration. */
 void bk_state_params_from_config(const struct bk_config *cfg, struct bk_state_params *params);
 

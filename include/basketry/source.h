@@ -105,8 +105,8 @@ struct bk_source_status {
         lag_records;   /* records between what was delivered and the broker's end; -1: not known */
     uint32_t assigned; /* partitions */
     int32_t topic_partitions; /* that shop.events has, whoever reads them; 0: not known yet */
-    uint32_t resting;  /* of these, the ones that wait for somebody to act */
-    uint64_t errors;   /* errors reported by the library so far */
+    uint32_t resting;         /* of these, the ones that wait for somebody to act */
+    uint64_t errors;          /* errors reported by the library so far */
     /* times a partition started again from elsewhere: the offset it wanted was gone */
     uint64_t offset_resets;
     /* records of shop.events that were gone from the log before they were read */
@@ -153,7 +153,8 @@ struct uv_loop_s;
 
 struct bk_kafka_options {
     const char *brokers;
-    const char *group_id;
+    const char *group_id;    /* NULL: no group, every partition of shop.events is read here */
+    const char *instance_id; /* static membership, unless a property names one; NULL: none */
     const char *topics[BK_TOPIC_COUNT]; /* names; NULL: this topic is not read */
     const char *const *properties; /* name, value, name, value, ..., NULL: passed to librdkafka */
     uint32_t queued_kbytes_max;    /* prefetch bound */

@@ -46,9 +46,12 @@ int bk_cmd_status(int argc, char **argv);
 int bk_cmd_accept_log(int argc, char **argv);
 int bk_cmd_checkpoint(int argc, char **argv);
 int bk_cmd_promote(int argc, char **argv);
+int bk_cmd_replay(int argc, char **argv);
 int bk_cmd_verify(int argc, char **argv);
+int bk_cmd_dlq(int argc, char **argv);
 int bk_cmd_check_config(int argc, char **argv);
 int bk_cmd_evaluate(int argc, char **argv);
+int bk_cmd_tune(int argc, char **argv);
 int bk_cmd_version(int argc, char **argv);
 
 /* A row of main's table. argv[0] of `run` is the subcommand's name. */

@@ -252,18 +252,7 @@ static struct bk_source *make_source(struct run *run, struct bk_reason *reason)
         struct bk_file_options file = {.path = run->file};
         return bk_source_file_create(&run->loop, &file, &events, reason);
     }
-    struct bk_kafka_options options = {
-        .brokers = cfg->kafka_brokers,
-        .group_id = cfg->kafka_group,
-        .topics = {[BK_TOPIC_EVENTS] = cfg->kafka_topic_events,
-                   [BK_TOPIC_PRODUCTS] =
-                       cfg->kafka_topic_products[0] ? cfg->kafka_topic_products : NULL,
-                   [BK_TOPIC_STOCK] = cfg->kafka_topic_stock[0] ? cfg->kafka_topic_stock : NULL,
-                   [BK_TOPIC_CUSTOMERS] =
-                       cfg->kafka_topic_customers[0] ? cfg->kafka_topic_customers : NULL},
-        .properties = cfg->consumer_properties,
-        .queued_kbytes_max = (uint32_t)(cfg->kafka_queued_bytes_max / 1024),
-    };
+    struct bk_kafka_options options = bk_kafka_options_from_config(cfg);
     return bk_source_kafka_create(&run->loop, &options, &events, reason);
 }
 

@@ -71,9 +71,10 @@ struct kafka_source {
     int handles_open; /* libuv handles not closed yet */
     enum phase phase;
     bool topics_asked;
-    char topic_missing[128]; /* "": none */
-    int32_t topic_partitions;
-    bool paused, stalled; /* by the owner; because the owner stalls */
+    char topic_missing[128];            /* "": none */
+    int32_t partitions[BK_TOPIC_COUNT]; /* of the topics; 0: not known yet */
+    bool solo;                          /* no group: all partitions of shop.events are ours */
+    bool paused, stalled;               /* by the owner; because the owner stalls */
     int64_t stall_ms, pulled_ms, committed_ms, ask_at_ms, closing_ms;
     int destroying; /* handles the worker has not destroyed yet */
     void (*closed)(void *arg);
@@ -132,7 +133,10 @@ static struct kafka_consumer *asker_of(struct kafka_source *s, const struct kafk
 static void join_group(struct kafka_source *s)
 {
     s->phase = PHASE_READING;
-    if (s->group.rk) bk__kafka_consumer_subscribe(&s->group);
+    if (s->group.rk && s->solo)
+        bk__kafka_consumer_take(&s->group, s->partitions);
+    else if (s->group.rk)
+        bk__kafka_consumer_subscribe(&s->group);
 }
 
 static void say_missing(struct kafka_source *s, const struct kafka_question *answer)
@@ -158,7 +162,7 @@ static void learn_topics(struct kafka_source *s, const struct kafka_question *an
         return;
     }
     s->topic_missing[0] = '\0';
-    s->topic_partitions = answer->partitions[BK_TOPIC_EVENTS];
+    memcpy(s->partitions, answer->partitions, sizeof s->partitions);
     s->facts.detail[0] = s->group.detail[0] = '\0';
     s->phase = PHASE_FACTS;
     if (has_facts(s)) bk__kafka_consumer_take(&s->facts, answer->partitions);
@@ -299,7 +303,7 @@ static void status(struct bk_source *head, struct bk_source_status *out)
     out->assigned = (uint32_t)(s->facts.parts_count + s->group.parts_count);
     out->resting = in_place(s, KAFKA_PLACE_SHORTER) + in_place(s, KAFKA_PLACE_REFUSED);
     out->records_lost = s->group.counts.lost;
-    out->topic_partitions = s->topic_partitions;
+    out->topic_partitions = s->partitions[BK_TOPIC_EVENTS];
     out->errors = s->facts.counts.errors + s->group.counts.errors;
     out->offset_resets = s->facts.counts.offset_resets + s->group.counts.offset_resets;
     int64_t facts = s->phase < PHASE_LEAVING ? bk__kafka_consumer_lag(&s->facts) : -1;
@@ -520,6 +524,7 @@ struct bk_source *bk_source_kafka_create(struct uv_loop_s *loop,
     s->head.ops = &kafka_ops;
     s->events = *events;
     s->loop = loop;
+    s->solo = !options->group_id;
     s->bell_fd = -1;
     if (start(s, options, reason) != BK_OK) {
         drop_client(&s->group);

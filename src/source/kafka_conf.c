@@ -122,10 +122,12 @@ static int set_all(rd_kafka_conf_t *conf, const struct property *list, size_t co
     return BK_OK;
 }
 
-/** Static membership belongs to the member of the group; the reader of facts never joins. */
-static bool concerns_role(const char *name, enum kafka_role role)
+/** Static membership belongs to the member of the group; the reader of facts never joins, nor does
+ *  a reader without a group. */
+static bool is_for(const char *name, const struct bk_kafka_options *options, enum kafka_role role)
 {
-    return role == KAFKA_ROLE_GROUP || strcmp(name, "group.instance.id") != 0;
+    bool joins = role == KAFKA_ROLE_GROUP && options->group_id;
+    return joins || strcmp(name, "group.instance.id") != 0;
 }
 
 static int set_operators(rd_kafka_conf_t *conf, const struct bk_kafka_options *options,
@@ -137,7 +139,7 @@ static int set_operators(rd_kafka_conf_t *conf, const struct bk_kafka_options *o
         if (why)
             return bk_reason_set(reason, BK_EINVAL, "kafka property %s=%s is refused: %s", p[0],
                                  p[1], why);
-        int err = concerns_role(p[0], role) ? set(conf, p[0], p[1], reason) : BK_OK;
+        int err = is_for(p[0], options, role) ? set(conf, p[0], p[1], reason) : BK_OK;
         if (err) return err;
     }
     return BK_OK;
@@ -151,10 +153,13 @@ static int set_own_keys(rd_kafka_conf_t *conf, const struct bk_kafka_options *op
              options->queued_kbytes_max ? options->queued_kbytes_max : 16384);
     if (!options->brokers || !options->brokers[0])
         return bk_reason_set(reason, BK_EINVAL, "kafka.brokers is empty");
-    if (!options->group_id || !options->group_id[0])
+    if (options->group_id && !options->group_id[0])
         return bk_reason_set(reason, BK_EINVAL, "kafka.group_id is empty");
     int err = set(conf, "bootstrap.servers", options->brokers, reason);
-    if (!err) err = set(conf, "group.id", options->group_id, reason);
+    /* A consumer wants a group's name, also where it never joins one. */
+    if (!err)
+        err = set(conf, "group.id", options->group_id ? options->group_id : "basketry-reader",
+                  reason);
     if (!err) err = set(conf, "queued.max.messages.kbytes", kbytes, reason);
     return err;
 }
@@ -166,6 +171,8 @@ rd_kafka_conf_t *bk__kafka_conf(const struct bk_kafka_options *options, enum kaf
     int err = set_all(conf, defaults, BK_COUNTOF(defaults), reason);
     for (size_t i = 0; i < BK_COUNTOF(defaults_if_known); i++)
         rd_kafka_conf_set(conf, defaults_if_known[i].name, defaults_if_known[i].value, NULL, 0);
+    if (!err && role == KAFKA_ROLE_GROUP && options->group_id && options->instance_id)
+        err = set(conf, "group.instance.id", options->instance_id, reason);
     if (!err) err = set_operators(conf, options, role, reason);
     if (!err) err = set_own_keys(conf, options, reason);
     if (!err) err = set_all(conf, promises, BK_COUNTOF(promises), reason);

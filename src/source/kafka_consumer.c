@@ -650,7 +650,7 @@ void bk__kafka_consumer_pause(struct kafka_consumer *c, bool paused)
 
 void bk__kafka_consumer_commit(struct kafka_consumer *c)
 {
-    if (!c->rk || c->role != KAFKA_ROLE_GROUP || !c->moved) return;
+    if (!c->rk || !c->member || !c->moved) return;
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new((int)c->parts_count);
     for (size_t i = 0; i < c->parts_count; i++)
         if (c->parts[i].position >= 0 && !is_resting(&c->parts[i])) list_add(list, c, &c->parts[i]);
@@ -747,7 +747,7 @@ int bk__kafka_consumer_init(struct kafka_consumer *c, const struct bk_kafka_opti
 {
     static const uint64_t one = 1; /* an eventfd takes eight bytes, and errors here are not told */
     char text[200];
-    c->role = role;
+    c->member = role == KAFKA_ROLE_GROUP && options->group_id;
     c->events = events;
     rd_kafka_conf_t *conf = bk__kafka_conf(options, role, reason);
     if (!conf) return BK_EINVAL;

@@ -100,8 +100,8 @@ struct kafka_counts {
 
 /** One librdkafka consumer. Loop thread only. */
 struct kafka_consumer {
-    enum kafka_role role;
-    rd_kafka_t *rk;          /* NULL: this consumer is not needed              */
+    bool member;    /* of the consumer group: else partitions are taken, and nothing is committed */
+    rd_kafka_t *rk; /* NULL: this consumer is not needed              */
     rd_kafka_queue_t *queue; /* everything the client has to say, on one queue */
     const struct bk_source_events *events;
     const char *topics[BK_TOPIC_COUNT]; /* the ones read here; borrowed             */
