@@ -66,6 +66,8 @@ void bk_weights_default(struct bk_weights *weights);
 BK_MUST_CHECK int bk_weights_parse(struct bk_weights *weights, const char *text,
                                    struct bk_reason *reason);
 const char *bk_situation_name(enum bk_situation situation);
+/** As rank.weights names it: "home_live". */
+const char *bk_situation_word(enum bk_situation situation);
 
 struct bk_list_item {
     uint32_t item;

@@ -97,6 +97,10 @@ struct eval_run {
 
 /** Read the task's files into run->set. 0 or a code with `reason`. */
 BK_MUST_CHECK int bk__eval_load(struct eval_run *run, struct bk_reason *reason);
+enum { EVAL_VALIDATION_MAX = 5000 };
+/** Take away what the task asks for, so that it plays one step earlier, inside the training part
+ *  (evaluate_split.c). next-item: of a run without test sessions. 0 or BK_ENOMEM. */
+BK_MUST_CHECK int bk__eval_hold_back(struct eval_run *run, struct bk_reason *reason);
 /** Learn and ask as the protocol says; the engine is ready, the metrics are initialised here. 0 or
  *  BK_ENOMEM. */
 BK_MUST_CHECK int bk__eval_play(struct eval_run *run, struct bk_reason *reason);

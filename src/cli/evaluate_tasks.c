@@ -39,6 +39,7 @@ static int load_sessions(struct eval_run *run, struct bk_reason *reason)
     if (code) return code;
     run->train_count = (uint32_t)run->set.count;
     run->known = run->set.items.count;
+    if (!run->options->test) return BK_OK;
     return bk__shop_set_sessions(&run->set, run->options->test, reason);
 }
 

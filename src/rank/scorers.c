@@ -91,11 +91,16 @@ static unsigned find_name(bk_str_t word, unsigned count, const char *(*name)(uns
     return i;
 }
 
-static const char *situation_word(unsigned situation)
+const char *bk_situation_word(enum bk_situation situation)
 {
     static const char *const words[BK_SITUATION_COUNT] = {
         "home_live", "home_rest", "discover", "cart", "checkout", "product", "email"};
     return words[situation];
+}
+
+static const char *situation_word(unsigned situation)
+{
+    return bk_situation_word((enum bk_situation)situation);
 }
 
 static const char *scorer_word(unsigned scorer)
