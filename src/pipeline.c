@@ -161,6 +161,15 @@ struct bk_pipeline *bk_pipeline_create(const struct bk_config *cfg, struct bk_re
     pl->cfg = *cfg;
     struct bk_state_params params;
     bk_state_params_from_config(cfg, &params);
+    if (params.bytes_max / 2 / params.shards_max < 2 * BK_SHARD_BYTES_MIN) {
+        bk_reason_set(reason, BK_EINVAL,
+                      "state.bytes_max=%lld is too little for state.shards_max=%lld partitions: "
+                      "half of it is divided among them, %d kB each at least",
+                      (long long)cfg->state_bytes_max, (long long)cfg->state_shards_max,
+                      2 * BK_SHARD_BYTES_MIN >> 10);
+        bk_pipeline_destroy(&pl);
+        return NULL;
+    }
     struct bk_weights weights;
     bk_weights_default(&weights);
     if (bk_weights_parse(&weights, cfg->rank_weights, reason) != BK_OK) {

@@ -26,6 +26,9 @@ extern "C" {
 
 /* ---- parameters and counters ---- */
 
+/** A shard's share of bytes_max is at least this, or there is no shard. */
+enum { BK_SHARD_BYTES_MIN = 64 << 10 };
+
 /** What shapes the state; filled from the configuration (bk_state_params_from_config in
  *  pipeline.c). */
 struct bk_state_params {

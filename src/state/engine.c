@@ -1,24 +1,42 @@
-/* engine.c -- the shared half and the shards together: creation, budget shares, sums. */
+/* engine.c -- the shared half and the shards together: creation, budget shares, sums.
+ *
+ * BUDGET
+ *   bytes_max = self (scratch and the shards' own structs) + shared's half + shards_max shares of
+ *   the other half. Each part takes what it rounds up off its own heap, so the sum holds whatever
+ *   the input; a shard beyond shards_max is refused. What makes room when a part is full, in this
+ *   order: the pair rows and postings of items that nobody touched since the hand last came by
+ *   (shared.c), the subject that was not touched for as long (shard.c); what even that does not
+ *   make room for is left out and counted as memory_refused, and the event is applied without it.
+ */
 #include "internal.h"
 
 enum { SELF_BYTES_MAX = 16 << 20 };
+
+/* What shared gets, and all shards together. */
+static uint64_t bytes_of_half(const struct bk_engine *engine)
+{
+    const struct bk_state_params *params = &engine->params;
+    uint64_t self = sizeof(struct bk_arena_root) +
+                    bk_arena_block_bytes(sizeof(struct bk__scratch)) +
+                    bk_arena_block_bytes(params->pair_partners_max * sizeof(struct bk__weak)) +
+                    params->shards_max * (uint64_t)bk_arena_block_bytes(sizeof(struct bk_shard));
+    return self < params->bytes_max ? (params->bytes_max - self) / 2 : 0;
+}
 
 int bk_engine_init(struct bk_engine *engine, const struct bk_state_params *params)
 {
     *engine = (struct bk_engine){.params = *params};
     int err = bk_arena_init(&engine->self, SELF_BYTES_MAX);
-    if (err == BK_OK) err = bk__shared_init(engine, params->bytes_max / 2);
-    if (err != BK_OK) {
-        bk_engine_deinit(engine);
-        return err;
-    }
+    if (err != BK_OK) return err;
     bk_ref_t scratch = bk_arena_alloc(&engine->self, sizeof *engine->scratch);
     bk_ref_t weak =
         bk_arena_alloc(&engine->self, params->pair_partners_max * sizeof(struct bk__weak));
     BK_ASSERT(scratch && weak);
     engine->scratch = bk_arena_write(&engine->self, scratch, sizeof *engine->scratch);
     engine->scratch->weak = bk_arena_write(&engine->self, weak, sizeof(struct bk__weak));
-    return BK_OK;
+    err = bk__shared_init(engine, bytes_of_half(engine));
+    if (err != BK_OK) bk_engine_deinit(engine);
+    return err;
 }
 
 void bk_engine_deinit(struct bk_engine *engine)
@@ -46,7 +64,7 @@ struct bk_shard *bk_engine_shard(struct bk_engine *engine, int32_t partition)
     bk_ref_t ref = bk_arena_alloc(&engine->self, sizeof(struct bk_shard));
     if (!ref) return NULL;
     struct bk_shard *shard = bk_arena_write(&engine->self, ref, sizeof *shard);
-    uint64_t share = engine->params.bytes_max / 2 / engine->params.shards_max;
+    uint64_t share = bytes_of_half(engine) / engine->params.shards_max;
     if (bk__shard_init(shard, engine, partition, share) != BK_OK) {
         bk__shard_deinit(shard);
         bk_arena_free(&engine->self, ref, sizeof *shard);

@@ -24,13 +24,14 @@ int bk__shard_init(struct bk_shard *shard, struct bk_engine *engine, int32_t par
     uint32_t events = engine->params.dedup_events;
     while (events > 1024 && events * 24ull > bytes / 4) events /= 2;
     uint64_t rest = bytes - bk_min_u64(bytes / 4, events * 24ull);
-    uint64_t records = rest / 4;
+    uint64_t records = rest / 4, totals = 8192;
+    uint64_t index = records / sizeof(struct bk_subject) * 8 + 4096;
+    uint64_t others = records + index + totals + sizeof(struct bk_arena_root);
+    if (bytes < BK_SHARD_BYTES_MIN) return BK_ENOMEM;
     int err = bk_table_init(&shard->subjects, sizeof(struct bk_subject), records);
-    if (err == BK_OK)
-        err = bk_index_init(&shard->index, records / sizeof(struct bk_subject) * 8 + 4096,
-                            subject_link, shard);
-    if (err == BK_OK) err = bk_arena_init(&shard->heap, rest - records);
-    if (err == BK_OK) err = bk_arena_init(&shard->totals, 8192);
+    if (err == BK_OK) err = bk_index_init(&shard->index, index, subject_link, shard);
+    if (err == BK_OK) err = bk_arena_init(&shard->heap, rest - others);
+    if (err == BK_OK) err = bk_arena_init(&shard->totals, totals);
     if (err == BK_OK) err = bk__dedup_init(shard, events);
     if (err != BK_OK) return err;
     struct bk_arena_root *root = bk_arena_touch(&shard->totals, 0, sizeof *root);

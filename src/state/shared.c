@@ -23,17 +23,20 @@ int bk__shared_init(struct bk_engine *engine, uint64_t bytes)
     const struct bk_state_params *params = &engine->params;
     uint64_t record = sizeof(struct bk_item) + sizeof(struct bk_item_hot) + 2 * sizeof(uint32_t);
     uint64_t items = bk_min_u64(params->items_max, bytes / 3 / record) + 2;
-    uint64_t posted = bytes / 8;
+    uint64_t posted = bytes / 8, totals = 8192, slack = 4096;
+    uint64_t others = items * record + posted + totals + 3 * slack;
+    if (bytes < others + slack) return BK_ENOMEM;
     int err = bk_table_init(&shared->items, sizeof(struct bk_item),
-                            items * sizeof(struct bk_item) + 4096);
+                            items * sizeof(struct bk_item) + slack);
     if (err == BK_OK)
         err = bk_table_init(&shared->hot, sizeof(struct bk_item_hot),
-                            items * sizeof(struct bk_item_hot) + 4096);
+                            items * sizeof(struct bk_item_hot) + slack);
     if (err == BK_OK) err = bk_table_init(&shared->posted, sizeof(struct bk_posted), posted);
     if (err == BK_OK)
-        err = bk_index_init(&shared->index, items * 2 * sizeof(uint32_t) + 4096, item_link, shared);
-    if (err == BK_OK) err = bk_arena_init(&shared->heap, bytes - items * record - posted);
-    if (err == BK_OK) err = bk_arena_init(&shared->totals, 8192);
+        err =
+            bk_index_init(&shared->index, items * 2 * sizeof(uint32_t) + slack, item_link, shared);
+    if (err == BK_OK) err = bk_arena_init(&shared->heap, bytes - others);
+    if (err == BK_OK) err = bk_arena_init(&shared->totals, totals);
     if (err != BK_OK) return err;
     struct bk_arena_root *root = bk_arena_touch(&shared->totals, 0, sizeof *root);
     root->owner[0] = bk_arena_alloc(&shared->totals, sizeof(struct bk_shared_totals));
