@@ -26,6 +26,9 @@
 
 enum {
     POLL_MS = 100,
+    NUDGE_EVENTS = 64,    /* how often the queue's length is looked at      */
+    NUDGE_PEAK_MIN = 512, /* a shorter queue was not the limit of anything */
+    NUDGE_MS_MAX = 1000,
     ASK_MS = 5000,
     WAIT_MS_MAX = 30000, /* for Kafka and the topics, at the start */
     TELL_MS = 10000,
@@ -49,6 +52,7 @@ struct archiver {
     struct kept_part *parts;
     size_t parts_count, last_hit;
     struct bk_buf headers;
+    size_t queue_peak; /* most that waited since the last nudge */
     int64_t told_ms, expired_ms;
     uint64_t told_records;
     struct bk_reason *reason;
@@ -189,14 +193,21 @@ static int open_parts(struct archiver *a)
     return code;
 }
 
-/** All partitions from where they are; drops what was fetched ahead. */
-static int assign(struct archiver *a)
+/** All partitions with the offsets they want, or with their ends. The caller destroys it. */
+static rd_kafka_topic_partition_list_t *list_parts(const struct archiver *a, bool ends)
 {
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new((int)a->parts_count);
     for (size_t i = 0; i < a->parts_count; i++)
         rd_kafka_topic_partition_list_add(list, name_of(a, a->parts[i].topic),
                                           a->parts[i].partition)
-            ->offset = a->parts[i].next;
+            ->offset = ends ? RD_KAFKA_OFFSET_END : a->parts[i].next;
+    return list;
+}
+
+/** All partitions from where they are; drops what was fetched ahead. */
+static int assign(struct archiver *a)
+{
+    rd_kafka_topic_partition_list_t *list = list_parts(a, false);
     rd_kafka_resp_err_t err = rd_kafka_assign(a->rk, list);
     rd_kafka_topic_partition_list_destroy(list);
     return err ? bk_reason_set(a->reason, BK_EUNAVAILABLE, "assign: %s", rd_kafka_err2str(err))
@@ -357,11 +368,25 @@ static bool is_done(const struct archiver *a)
     return true;
 }
 
+/** A client whose queue was full looks again only after a second, unless somebody asks it something
+ *  (kafka_consumer.c, bk__kafka_consumer_ask_nudge). So when half of what waited is kept, we ask. */
+static void nudge(struct archiver *a)
+{
+    size_t waiting = rd_kafka_queue_length(a->queue);
+    if (waiting > a->queue_peak) a->queue_peak = waiting;
+    if (a->queue_peak < NUDGE_PEAK_MIN || waiting > a->queue_peak / 2) return;
+    a->queue_peak = waiting;
+    rd_kafka_topic_partition_list_t *list = list_parts(a, true);
+    rd_kafka_offsets_for_times(a->rk, list, NUDGE_MS_MAX); /* nobody needs the answer */
+    rd_kafka_topic_partition_list_destroy(list);
+}
+
 static int copy(struct archiver *a)
 {
     int64_t chores_ms = 0;
     int code = BK_OK;
-    while (!code && !is_done(a)) {
+    for (uint64_t events = 0; !code && !is_done(a); events++) {
+        if (events % NUDGE_EVENTS == 0) nudge(a);
         rd_kafka_event_t *ev = rd_kafka_queue_poll(a->queue, POLL_MS);
         if (ev) code = handle(a, ev);
         int64_t now = now_ms();
