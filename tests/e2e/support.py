@@ -214,7 +214,7 @@ class Answer(Exception):
 class Run:
     """One `basketry run`."""
 
-    def __init__(self, story, name, settings, arguments=()):
+    def __init__(self, story, name, settings, arguments=(), wait_s=20):
         self.story = story
         self.settings = settings
         self.socket = settings["control.socket"]
@@ -225,7 +225,7 @@ class Run:
         self.write_config()
         self.arguments = arguments
         self.process = None
-        self.start()
+        self.start(wait_s)
 
     def write_config(self):
         sections = {}
@@ -240,11 +240,11 @@ class Run:
         self.write_config()
         self.process.send_signal(signal.SIGHUP)
 
-    def start(self):
+    def start(self, wait_s=20):
         with open(self.log_path, "ab") as log:
             self.process = self.story.spawn(
                 [self.story.program, "run", "-c", str(self.config_path), *self.arguments], stdout=log, stderr=log)
-        wait_for(lambda: self.process.poll() is not None or self.try_ask("status"), 20)
+        wait_for(lambda: self.process.poll() is not None or self.try_ask("status"), wait_s)
 
     @property
     def pid(self):
@@ -524,17 +524,17 @@ class Story:
         unique = uuid.uuid4().hex[:8]
         settings = {
             "kafka.brokers": shop.brokers, "kafka.group": f"story-{unique}", "kafka.topic_events": shop.topic,
-            "kafka.topic_products": shop.products, "kafka.topic_stock": "", "kafka.topic_customers": "",
+            "kafka.topic_products": shop.products, "kafka.topic_stock": "", "kafka.topic_customers": "", "kafka.topic_dlq": "",
             "redis.url": redis_url or self.redis_url, "redis.key_prefix": f"story:{unique}",
             "control.socket": str(self.folder / f"{unique}.sock"),
         }
         settings.update({name.replace("__", "."): value for name, value in more.items()})
         return settings
 
-    def run(self, shop, name="run", redis_url=None, arguments=(), **more):
+    def run(self, shop, name="run", redis_url=None, arguments=(), wait_s=20, **more):
         settings = self.settings(shop, redis_url, **more)
         self.prefixes.append((settings["redis.url"], settings["redis.key_prefix"]))
-        run = Run(self, name, settings, arguments)
+        run = Run(self, name, settings, arguments, wait_s)
         self.runs.append(run)
         return run
 
