@@ -15,7 +15,7 @@ extern "C" {
 
 enum {
     BK_KEY_BYTES_MAX = 600,    /* prefix, an id of 130 bytes with every byte escaped, words */
-    BK_LIST_BYTES_MAX = 65536, /* 20 items of 128-byte ids, `because` ids, all escaped */
+    BK_LIST_BYTES_MAX = 131072, /* 40 items of 128-byte ids, `because` ids, all escaped */
 };
 
 /** Everything about a list that is not in the ranking. */
@@ -42,10 +42,13 @@ struct bk_command {
 
 /** Write the key of a subject's list, an item's list (relation) or a list for everybody into `out`
  *  (BK_KEY_BYTES_MAX); returns its length. Bytes of ids that are `%`, `{`, `}`, below 0x21 or 0x7f
- *  are written as %XX. */
+ *  are written as %XX. The usual shop has a key of its own, `usual:{subject}`. */
 size_t bk_key_subject(bk_str_t prefix, bk_str_t subject, bk_str_t context, char *out);
 size_t bk_key_item(bk_str_t prefix, bk_str_t item, bk_str_t relation, char *out);
 size_t bk_key_shared(bk_str_t prefix, bk_str_t name, char *out);
+/** The same of a segment or category: "trending:Fresh%20fruit". `whose` has at most
+ *  BK_SEGMENT_ID_BYTES_MAX bytes. */
+size_t bk_key_shared_of(bk_str_t prefix, bk_str_t name, bk_str_t whose, char *out);
 
 /** Render `SET key value [EX n]`. `buffer` has BK_LIST_BYTES_MAX bytes. */
 struct bk_command bk_encode_list(const struct bk_shared *shared, const struct bk_list *list,

@@ -16,7 +16,15 @@
 extern "C" {
 #endif
 
-enum { BK_LIST_MAX = 20 };
+enum {
+    BK_LIST_MAX = 20,
+    BK_BASKET_MAX = 40, /* the usual shop is as long as the customer's receipts */
+};
+
+/** When an item is due by its customer's own rhythm. */
+enum bk_due { BK_DUE_UNKNOWN, BK_DUE_LATER, BK_DUE_SOON, BK_DUE_NOW, BK_DUE_OVER, BK_DUE_COUNT };
+/** "later", "soon", "due", "overdue"; "" when nothing is known. */
+const char *bk_due_word(enum bk_due due);
 
 /* clang-format off */
 /*       enum                   name                 tag                    reason */
@@ -54,14 +62,17 @@ enum bk_situation {
     BK_SITUATION_CHECKOUT,
     BK_SITUATION_PRODUCT,
     BK_SITUATION_EMAIL,
+    BK_SITUATION_USUAL,
     BK_SITUATION_COUNT
 };
 struct bk_weights {
     float weight[BK_SITUATION_COUNT][BK_SCORER_COUNT];
+    /* what an item loses of its score, 0..1, when the list holds one just like it */
+    float diversity[BK_SITUATION_COUNT];
 };
 /** The weights that evaluate found; one default for every shop. */
 void bk_weights_default(struct bk_weights *weights);
-/** Change weights by "situation.scorer=weight" entries separated by commas or blanks, as in
+/** Change weights by "situation.scorer=weight" or "situation.diversity=share" entries separated by commas or blanks, as in
  *  rank.weights; "" changes nothing. 0, or BK_EINVAL with a reason that names the entry. */
 BK_MUST_CHECK int bk_weights_parse(struct bk_weights *weights, const char *text,
                                    struct bk_reason *reason);
@@ -73,7 +84,9 @@ struct bk_list_item {
     uint32_t item;
     float score;
     uint8_t scorer; /* enum bk_scorer: the one that contributed most */
-    uint8_t pad[3];
+    uint8_t due;    /* enum bk_due; usual and checkout */
+    uint8_t pad[2];
+    uint32_t quantity; /* usual and checkout: what the customer usually takes; else 0 */
     uint32_t because;  /* the item viewed or bought that led here; 0: none */
     uint32_t evidence; /* observations behind that scorer */
     uint32_t tags;     /* 1 << enum bk_scorer of every scorer that contributed */
@@ -84,10 +97,12 @@ struct bk_list {
     enum bk_situation situation;
     uint32_t for_item; /* product lists and item lists: what it is for; else 0 */
     uint32_t count;
+    bool trending;    /* what is rising, not what is popular */
     float confidence; /* mean over items of n / (n + 20), n the evidence */
-    struct bk_list_item item[BK_LIST_MAX];
+    struct bk_list_item item[BK_BASKET_MAX];
 };
 
+struct bk_boards;
 struct bk_ranker; /* scratch: accumulators by item, candidates */
 
 /** Scratch for one engine, from an arena of its own. NULL when memory does not allow it. */
@@ -99,7 +114,8 @@ uint64_t bk_ranker_bytes(const struct bk_ranker *ranker);
 
 /** Rank a subject's list for a context at time `now_ms` (event time); at most `size` items. Loop
  * thread; no allocation. An unknown subject (0) gets what everybody gets. Always fills `list`; an
- * empty shop gives count 0. */
+ * empty shop gives count 0. The usual shop is as long as the customer's receipts are, at most
+ * BK_BASKET_MAX, whatever `size` says; who has no history has none. */
 void bk_rank(struct bk_ranker *ranker, const struct bk_shard *shard, uint32_t subject,
              enum bk_context context, int64_t now_ms, uint32_t size, struct bk_list *list);
 
@@ -126,6 +142,25 @@ void bk_rank_item(struct bk_ranker *ranker, uint32_t item, enum bk_pair_kind kin
 
 /** The popular list. */
 void bk_rank_popular(struct bk_ranker *ranker, int64_t now_ms, uint32_t size, struct bk_list *list);
+
+/** The popular list of a segment (1 ..): what is bought there, smoothed by what is bought everywhere;
+ *  items of fewer than `distinct_min` distinct shoppers there count as everywhere. */
+void bk_rank_segment(struct bk_ranker *ranker, uint32_t segment, int64_t now_ms,
+                     uint32_t distinct_min, uint32_t size, struct bk_list *list);
+
+enum { BK_BOARD_CATEGORIES_MAX = 64 };
+/** Boards of what is rising: 0 of the whole shop, then one a category. They live in the ranker. */
+struct bk_boards *bk_ranker_boards(struct bk_ranker *ranker);
+/** Begin a round at this event time; the lists of the last one are gone. */
+void bk_boards_begin(struct bk_boards *boards, int64_t now_ms);
+/** Look at so many items more; true when the round has seen all. Cost: some 50 ns an item. */
+bool bk_boards_look(struct bk_boards *boards, uint32_t items);
+/** Boards of the round, and one's list of at most `size` items. */
+uint32_t bk_boards_count(const struct bk_boards *boards);
+void bk_boards_list(struct bk_boards *boards, uint32_t board, uint32_t size, struct bk_list *list);
+/** The hash of a board's category and its name, which is borrowed from state; 0 for the whole
+ *  shop's. */
+uint32_t bk_boards_category(const struct bk_boards *boards, uint32_t board, bk_str_t *name);
 
 /** Is the subject's session live at that time? */
 bool bk_session_is_live(const struct bk_engine *engine, const struct bk_shard *shard,

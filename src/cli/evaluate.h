@@ -65,7 +65,7 @@ void bk__eval_engine_apply(struct eval_engine *engine, const struct shop_set *se
  *  The items as numbers of the set; returns how many. */
 uint32_t bk__eval_engine_rank(struct eval_engine *engine, const struct shop_set *set,
                               bk_str_t subject, enum bk_context context, int64_t now_ms,
-                              uint32_t size, uint32_t out[BK_LIST_MAX]);
+                              uint32_t size, uint32_t out[BK_BASKET_MAX]);
 
 /* ---- the tasks ---- */
 

@@ -90,7 +90,7 @@ static void encode(struct eval_engine *engine, bk_str_t subject, enum bk_context
 
 uint32_t bk__eval_engine_rank(struct eval_engine *engine, const struct shop_set *set,
                               bk_str_t subject, enum bk_context context, int64_t now_ms,
-                              uint32_t size, uint32_t out[BK_LIST_MAX])
+                              uint32_t size, uint32_t out[BK_BASKET_MAX])
 {
     struct bk_list list;
     int64_t start = bk__eval_clock_spent_ns();

@@ -106,7 +106,7 @@ static uint32_t leave_out_shown(struct eval_run *run, const struct question *que
 
 static void ask(struct eval_run *run, struct question *question)
 {
-    uint32_t list[BK_LIST_MAX];
+    uint32_t list[BK_BASKET_MAX];
     enum bk_context wanted = run->options->context;
     uint32_t count =
         bk__eval_engine_rank(&run->engine, &run->set, question->subject,

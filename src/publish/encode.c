@@ -1,7 +1,7 @@
 /* encode.c -- lists as RESP and JSON, in one pass over fixed scratch.
  *
  * LAYOUT   | ... head, written backwards | value, written forwards from HEAD_BYTES_MAX | \r\n$2\r\nEX ... |
- * SIZE     an id takes at most 6 bytes a byte (\u00XX); 20 items of two 128-byte ids are 31 kB at worst: the bound is asserted, not hoped for.
+ * SIZE     an id takes at most 6 bytes a byte (\u00XX); 40 items of two 128-byte ids are 78 kB at worst: the bound is asserted, not hoped for.
  * NUMBERS  a score is written with six decimals by integer arithmetic: no locale, no printf, the
  * same digits everywhere.
  */
@@ -10,7 +10,7 @@
 enum { HEAD_BYTES_MAX = 1024, SCORE_DECIMALS = 1000000 };
 
 _Static_assert(BK_KEY_BYTES_MAX + 200 < HEAD_BYTES_MAX, "the head fits before the value");
-_Static_assert(BK_LIST_MAX *(2 * 6 * BK_ID_BYTES_MAX + 400) + 4096 < BK_LIST_BYTES_MAX,
+_Static_assert(BK_BASKET_MAX *(2 * 6 * BK_ID_BYTES_MAX + 400) + 4096 < BK_LIST_BYTES_MAX,
                "the longest list fits");
 
 /* ---- writing forwards ---- */
@@ -115,12 +115,27 @@ static size_t key_of(bk_str_t prefix, const char *family, bk_str_t id, bk_str_t 
 
 size_t bk_key_subject(bk_str_t prefix, bk_str_t subject, bk_str_t context, char *out)
 {
-    return key_of(prefix, ":rec:{", subject, context, out);
+    bk_str_t usual = bk_str_c(bk_context_word(BK_CONTEXT_USUAL));
+    if (!bk_str_eq(context, usual)) return key_of(prefix, ":rec:{", subject, context, out);
+    char *at = put(out, prefix.p, prefix.len);
+    *at++ = ':';
+    at = put(at, usual.p, usual.len);
+    at = PUT(at, ":{");
+    at = put_key_id(at, subject);
+    *at++ = '}';
+    return (size_t)(at - out);
 }
 
 size_t bk_key_item(bk_str_t prefix, bk_str_t item, bk_str_t relation, char *out)
 {
     return key_of(prefix, ":item:{", item, relation, out);
+}
+
+size_t bk_key_shared_of(bk_str_t prefix, bk_str_t name, bk_str_t whose, char *out)
+{
+    char *at = out + bk_key_shared(prefix, name, out);
+    *at++ = ':';
+    return (size_t)(put_key_id(at, whose) - out);
 }
 
 size_t bk_key_shared(bk_str_t prefix, bk_str_t name, char *out)
@@ -132,6 +147,8 @@ size_t bk_key_shared(bk_str_t prefix, bk_str_t name, char *out)
 }
 
 /* ---- the value ---- */
+
+static const char RISING[] = "more of it than usual of late";
 
 /* The distinct tags of the scorers that contributed, the strongest one's first. */
 static char *put_tags(char *at, const struct bk_list_item *item)
@@ -156,18 +173,26 @@ static char *put_tags(char *at, const struct bk_list_item *item)
     return at;
 }
 
-static char *put_item(char *at, const struct bk_shared *shared, const struct bk_list_item *item)
+static char *put_item(char *at, const struct bk_shared *shared, const struct bk_list_item *item,
+                      bool trending)
 {
     at = PUT(at, "{\"id\":");
     at = put_json(at, bk_item_id(shared, item->item));
     at = PUT(at, ",\"score\":");
     at = put_decimal(at, item->score);
     at = PUT(at, ",\"reason\":\"");
-    at = put_c(at, bk_scorer_reason(item->scorer));
+    at = put_c(at, trending ? RISING : bk_scorer_reason(item->scorer));
     at = PUT(at, "\",\"because\":");
     at = put_json_or_null(at, item->because ? bk_item_id(shared, item->because) : (bk_str_t){0});
     at = PUT(at, ",\"tags\":");
-    at = put_tags(at, item);
+    at = trending ? PUT(at, "[\"trending\"]") : put_tags(at, item);
+    if (item->quantity) {
+        at = PUT(at, ",\"quantity\":");
+        at = put_u64(at, item->quantity);
+        at = PUT(at, ",\"due\":\"");
+        at = put_c(at, bk_due_word((enum bk_due)item->due));
+        *at++ = '"';
+    }
     *at++ = '}';
     return at;
 }
@@ -219,7 +244,9 @@ static char *put_value(char *at, const struct bk_shared *shared, const struct bk
     at = PUT(at, "\",\"confidence\":");
     at = put_decimal(at, list->confidence);
     at = PUT(at, ",\"reason\":\"");
-    at = put_c(at, list->count ? bk_scorer_reason(list->item[0].scorer) : "nothing is known yet");
+    at = put_c(at, !list->count     ? "nothing is known yet"
+                   : list->trending ? RISING
+                                    : bk_scorer_reason(list->item[0].scorer));
     at = PUT(at, "\",\"generated_at\":");
     at = put_i64(at, frame->generated_ms);
     at = PUT(at, ",\"expires_at\":");
@@ -231,7 +258,7 @@ static char *put_value(char *at, const struct bk_shared *shared, const struct bk
     at = PUT(at, ",\"items\":[");
     for (uint32_t i = 0; i < list->count; i++) {
         if (i) *at++ = ',';
-        at = put_item(at, shared, &list->item[i]);
+        at = put_item(at, shared, &list->item[i], list->trending);
     }
     return PUT(at, "]}");
 }

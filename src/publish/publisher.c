@@ -12,13 +12,23 @@
 
 #include <stdlib.h>
 
-enum ticket_kind { TICKET_SUBJECT, TICKET_ITEM, TICKET_POPULAR, TICKET_ERASE, TICKET_ANNOUNCE };
+#include "everybody.h"
+
+enum ticket_kind {
+    TICKET_SUBJECT,
+    TICKET_ITEM,
+    TICKET_POPULAR,
+    TICKET_EVERYBODY,
+    TICKET_ERASE,
+    TICKET_ANNOUNCE
+};
 
 enum {
     SUBJECTS_PER_TURN = 16, /* about 35 lists, a millisecond */
     ITEMS_PER_TURN = 32,    /* items' lists are the less urgent half of the window                */
     SWEEP_PER_TURN = 512,   /* subjects the refresher looks at                                    */
     POPULAR_INTERVAL_MS = 1000,
+    EVERYBODY_PER_TURN = 8, /* lists of segments and categories */
 };
 
 struct erasure {
@@ -56,6 +66,7 @@ struct bk_publisher {
     int64_t item_due_ms;
     int64_t popular_due_ms;
     uint32_t popular_hash;
+    struct bk__everybody *everybody;
     uint64_t popular_applied; /* events that the popular list was last ranked after */
     struct sweep sweep;
     struct erasure *erasures;
@@ -86,12 +97,15 @@ struct bk_publisher *bk_publisher_create(struct bk_engine *engine, struct bk_ran
     pub->sink = sink;
     pub->metrics = metrics;
     pub->options = *options;
+    pub->everybody = bk__everybody_create(engine, ranker);
+    if (!pub->everybody) bk_publisher_destroy(&pub);
     return pub;
 }
 
 void bk_publisher_destroy(struct bk_publisher **publisher)
 {
     if (!*publisher) return;
+    bk__everybody_destroy(&(*publisher)->everybody);
     free((*publisher)->erasures);
     free(*publisher);
     *publisher = NULL;
@@ -308,11 +322,33 @@ static void publish_popular(struct bk_publisher *pub, const struct bk_now *now)
     pub->popular_applied = events_applied(pub);
 }
 
-/* Does the popular list that was written know every event? */
-static bool popular_is_settled(const struct bk_publisher *pub)
+/* Do everybody's lists that were written know every event? */
+static bool everybodys_are_settled(const struct bk_publisher *pub)
 {
     if (!bk_totals(&pub->engine->shared)->time_max_ms) return true; /* an empty shop has none */
-    return pub->popular_hash && pub->popular_applied == events_applied(pub);
+    uint64_t applied = events_applied(pub);
+    return pub->popular_hash && pub->popular_applied == applied &&
+           bk__everybody_is_settled(pub->everybody, applied);
+}
+
+/* What is rising, and what is popular where people shop. */
+static void publish_everybodys(struct bk_publisher *pub, const struct bk_now *now)
+{
+    struct bk__everybodys which;
+    uint64_t applied = events_applied(pub);
+    for (int i = 0; i < EVERYBODY_PER_TURN && bk_sink_room(pub->sink); i++) {
+        if (!bk__everybody_next(pub->everybody, now, applied, pub->finishing, pub->options.size,
+                                pub->options.distinct_min, &which, &pub->list))
+            return;
+        struct bk_list_frame frame = frame_of(pub, which.context, which.algorithm, now);
+        size_t len = which.whose.len
+                         ? bk_key_shared_of(frame.prefix, frame.context, which.whose, pub->key)
+                         : bk_key_shared(frame.prefix, frame.context, pub->key);
+        struct bk_command command = bk_encode_list(&pub->engine->shared, &pub->list, &frame,
+                                                   bk_str(pub->key, len), pub->buffer);
+        struct bk_ticket ticket = {.handle = which.number, .what = TICKET_EVERYBODY << 8};
+        if (!submit(pub, &ticket, &command)) bk__everybody_lost(pub->everybody, which.number);
+    }
 }
 
 /* ---- erasures ---- */
@@ -515,12 +551,14 @@ bool bk_publisher_turn(struct bk_publisher *pub, const struct bk_now *now)
             ->time_max_ms) { /* an empty shop has nothing to show everybody */
         publish_items(pub, now);
         publish_popular(pub, now);
+        publish_everybodys(pub, now);
     }
     bool lost = pub->sweep.fast ||
                 pub->sweep.item; /* Redis came back empty: that is owed even at the end */
     if (lost || !pub->finishing) sweep_turn(pub, now);
     return bk_sink_room(pub->sink) &&
-           (bk_publisher_waiting(pub) || pub->item_batch || pub->sweep.fast || pub->sweep.item);
+           (bk_publisher_waiting(pub) || pub->item_batch || pub->sweep.fast || pub->sweep.item ||
+            bk__everybody_is_busy(pub->everybody));
 }
 
 /* What Redis holds is not what was sent: no list reads like this, so the refresher's next look
@@ -560,6 +598,10 @@ void bk_publisher_outcome(struct bk_publisher *pub, const struct bk_ticket *tick
         if (stored) bk_metrics_add(pub->metrics, BK_METRIC_SHARED_LISTS_PUBLISHED, 1);
         if (!stored) pub->popular_hash = 0;
         break;
+    case TICKET_EVERYBODY:
+        if (stored) bk_metrics_add(pub->metrics, BK_METRIC_SHARED_LISTS_PUBLISHED, 1);
+        if (retry) bk__everybody_lost(pub->everybody, ticket->handle);
+        break;
     case TICKET_ERASE:
         erasure_answered(pub, ticket, retry);
         break;
@@ -573,6 +615,7 @@ void bk_publisher_connected(struct bk_publisher *pub, bool fresh)
     if (!fresh) return;
     pub->popular_hash = 0;
     pub->popular_due_ms = 0;
+    bk__everybody_lost_all(pub->everybody);
     pub->sweep.fast = pub->sweep.email = true;
     pub->sweep.partition = 0;
     pub->sweep.subject = 0;
@@ -590,7 +633,7 @@ bool bk_publisher_is_idle(const struct bk_publisher *pub)
         if (pub->erasures[i].number) return false;
     if (pub->sweep.fast || pub->sweep.item) return false; /* what Redis lost is not queued yet */
     return !pub->unanswered && !bk_publisher_waiting(pub) && !pub->item_batch &&
-           !bk_totals(&pub->engine->shared)->dirty_count && popular_is_settled(pub);
+           !bk_totals(&pub->engine->shared)->dirty_count && everybodys_are_settled(pub);
 }
 
 uint64_t bk_publisher_sweeps(const struct bk_publisher *pub)

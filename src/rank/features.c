@@ -21,7 +21,8 @@
  *                    again(j) = sqrt(rebuys of j / rebuys of everything), shrunk;
  *                    n = sum over all receipts of 0.97^(receipts since)
  *   popular          score(j) = the share of everybody's recent acts that were about j, halved
- *                               every 7 epochs, with 50 receipts of nothing
+ *                               every 7 epochs, with 50 receipts of nothing; where it is known
+ *                               in which store and on what device, there (segment.c)
  *
  * AT REST
  *   buy again + k popular is a count smoothed by what everybody buys, as a Dirichlet prior smooths
@@ -195,13 +196,17 @@ static void gather_popular(const struct bk__view *view, enum bk_scorer scorer)
     const struct bk_shared *shared = &ranker->engine->shared;
     const struct bk_shared_totals *totals = bk_totals(shared);
     float acts = bk_acts_popularity(shared, view->epoch) + UNKNOWN_ACTS;
+    struct bk__mixture mixture;
+    bk__mix_segments(view, &mixture);
     for (uint32_t i = 0; i < totals->popular_count; i++)
         bk__candidate_of(ranker, totals->popular[i]);
     for (uint32_t i = 0; i < ranker->count; i++) {
         uint32_t item = ranker->candidate[i].item;
-        bk__contribute(ranker, item, bk_item_popularity(shared, item, view->epoch) / acts, 0,
+        float share = bk_item_popularity(shared, item, view->epoch) / acts;
+        bk__contribute(ranker, item, share * mixture.everywhere, 0,
                        bk_item_hot(shared, item)->points);
     }
+    bk__contribute_segments(view, &mixture);
 }
 
 static const struct {

@@ -20,8 +20,8 @@ struct bk__candidate {
     uint32_t item;
     uint32_t because; /* of the part that is largest so far */
     uint32_t evidence;
-    uint16_t tags;   /* 1 << scorer of all that contributed */
-    uint16_t scorer; /* of the largest part */
+    uint16_t tags;          /* 1 << scorer of all that contributed */
+    uint16_t scorer;        /* of the largest part */
     uint64_t sum;           /* the feature being gathered */
     uint64_t best;          /* its largest single contribution ... */
     uint32_t best_because;  /* ... which came from this item, */
@@ -59,6 +59,7 @@ struct bk_ranker {
     uint32_t session_places;
     uint32_t session_stamp;
     struct bk__neighbour *neighbour;
+    struct bk_boards *boards;
 };
 
 /* One question: what a feature may look at. */
@@ -75,6 +76,10 @@ struct bk__view {
     float weight[BK__PREFIX_MAX];    /* behaviour of each, 1 = a view */
     uint32_t back[BK__PREFIX_MAX];   /* events since it was seen */
     uint32_t prefix_count;
+    uint32_t segment[BK_SEGMENT_KIND_COUNT]; /* where the shopper is: numbers, 0 not known */
+    uint16_t pair_epoch;
+    uint32_t distinct_min; /* of shoppers behind what a segment shows everybody; 0: a shopper's own
+                              list */
 };
 
 /* ---- gather.c: one feature after the other into the candidates ---- */
@@ -108,6 +113,45 @@ void bk__gather_neighbours(const struct bk__view *view, enum bk_scorer scorer);
 /* Move the scores among the candidates that the session has not seen: up for those seen more often
  * of late. */
 void bk__follow_trend(const struct bk__view *view);
+
+/* ---- boards.c ---- */
+
+size_t bk__boards_bytes(void);
+
+/* ---- diversity.c: no list of one thing ---- */
+
+/* So many candidates beyond the list's size are looked at. */
+enum { BK__SPARE = 12 };
+/* Of `count` candidates, best first, choose and order at most `size`: each loses of its score what
+ * it has in common with those before it. What is left goes to `score`. Returns how many. */
+uint32_t bk__diversify(const struct bk__view *view, struct bk__candidate *best[], float score[],
+                       uint32_t count, uint32_t size);
+
+/* ---- rank.c ---- */
+
+/* The candidates as the items of a list; score NULL: their own. */
+void bk__list_fill(struct bk_list *list, struct bk__candidate *const best[], const float *score,
+                   uint32_t count);
+
+/* ---- segment.c: what is popular where the shopper is ---- */
+
+/* What everybody's popularity counts for there, and each point of the segments'. */
+struct bk__mixture {
+    float everywhere;
+    float per_point[BK_SEGMENT_KIND_COUNT];
+};
+void bk__mix_segments(const struct bk__view *view, struct bk__mixture *mixture);
+void bk__contribute_segments(const struct bk__view *view, const struct bk__mixture *mixture);
+
+/* ---- usual.c: the usual shop ---- */
+
+/* Move the scores of what the customer bought before by how due it is. In the usual shop, nothing
+ * else is a candidate. */
+void bk__follow_rhythm(const struct bk__view *view);
+/* How long the customer's usual shop is, 0 when nothing is known. */
+uint32_t bk__usual_size(const struct bk__view *view);
+/* Say how much of each listed item the customer takes, and when it is due. */
+void bk__say_quantities(const struct bk__view *view, struct bk_list *list);
 
 /* ---- features.c: the scorers ---- */
 

@@ -40,7 +40,8 @@ struct bk_ranker *bk_ranker_create(const struct bk_engine *engine, const struct 
     bk_ref_t neighbour = bk_arena_alloc(&arena, neighbours * sizeof(struct bk__neighbour));
     bk_ref_t place = bk_arena_alloc(&arena, places * sizeof(struct bk__place));
     bk_ref_t session_place = bk_arena_alloc(&arena, sessions * sizeof(struct bk__place));
-    if (!self || !place || !candidate || !neighbour || !session_place) {
+    bk_ref_t boards = bk_arena_alloc(&arena, bk__boards_bytes());
+    if (!boards || !self || !place || !candidate || !neighbour || !session_place) {
         bk_arena_deinit(&arena);
         return NULL;
     }
@@ -55,6 +56,7 @@ struct bk_ranker *bk_ranker_create(const struct bk_engine *engine, const struct 
     ranker->neighbour = bk_arena_write(&arena, neighbour, sizeof(struct bk__neighbour));
     ranker->session_place = bk_arena_write(&arena, session_place, sizeof(struct bk__place));
     ranker->session_places = (uint32_t)sessions;
+    ranker->boards = bk_arena_write(&arena, boards, bk__boards_bytes());
     return ranker;
 }
 
@@ -87,7 +89,8 @@ static const char *rule_against(const struct bk__view *view, uint32_t item)
     if (item == view->for_item) return "what_the_list_is_for";
     if (!view->sub) return NULL;
     const struct bk_arena *heap = &view->shard->heap;
-    if (bk_map_find(heap, view->sub->cart, item)) return "in_cart";
+    if (view->situation != BK_SITUATION_USUAL && bk_map_find(heap, view->sub->cart, item))
+        return "in_cart";
     const struct bk_mark *mark = bk_map_find(heap, view->sub->marks, item);
     if (mark && (mark->what & BK_MARK_DISMISSED)) return "dismissed";
     switch (view->situation) {
@@ -114,11 +117,12 @@ static bool is_before(const struct bk_shared *shared, const struct bk__candidate
     return bk_str_cmp(bk_item_id(shared, a->item), bk_item_id(shared, b->item)) < 0;
 }
 
-static void put_item(struct bk_list *list, uint32_t place, const struct bk__candidate *candidate)
+static void put_item(struct bk_list *list, uint32_t place, const struct bk__candidate *candidate,
+                     float score)
 {
     list->item[place] = (struct bk_list_item){
         .item = candidate->item,
-        .score = candidate->score,
+        .score = score,
         .scorer = (uint8_t)candidate->scorer,
         .because = candidate->because == candidate->item ? 0 : candidate->because,
         .evidence = candidate->evidence,
@@ -126,14 +130,27 @@ static void put_item(struct bk_list *list, uint32_t place, const struct bk__cand
     };
 }
 
-static void select_best(const struct bk__view *view, uint32_t size, struct bk_list *list)
+void bk__list_fill(struct bk_list *list, struct bk__candidate *const best[], const float *score,
+                   uint32_t count)
 {
-    const struct bk_ranker *ranker = view->ranker;
+    float confidence = 0.0f;
+    for (uint32_t i = 0; i < count; i++) {
+        put_item(list, i, best[i], score ? score[i] : best[i]->score);
+        confidence += (float)best[i]->evidence / ((float)best[i]->evidence + 20.0f);
+    }
+    list->count = count;
+    list->confidence = count ? confidence / (float)count : 0.0f;
+}
+
+/* The best `size` candidates that no rule forbids, best first. Returns how many. */
+static uint32_t find_best(const struct bk__view *view, uint32_t size,
+                          struct bk__candidate *best[BK_BASKET_MAX])
+{
+    struct bk_ranker *ranker = view->ranker;
     const struct bk_shared *shared = &ranker->engine->shared;
-    const struct bk__candidate *best[BK_LIST_MAX];
     uint32_t count = 0;
     for (uint32_t i = 0; size && i < ranker->count; i++) {
-        const struct bk__candidate *candidate = &ranker->candidate[i];
+        struct bk__candidate *candidate = &ranker->candidate[i];
         if (candidate->score <= 0.0f) continue;
         if (count == size && !is_before(shared, candidate, best[count - 1])) continue;
         if (rule_against(view, candidate->item)) continue;
@@ -142,13 +159,23 @@ static void select_best(const struct bk__view *view, uint32_t size, struct bk_li
             best[place] = best[place - 1];
         best[place] = candidate;
     }
-    list->count = count;
-    float confidence = 0.0f;
-    for (uint32_t i = 0; i < count; i++) {
-        put_item(list, i, best[i]);
-        confidence += (float)best[i]->evidence / ((float)best[i]->evidence + 20.0f);
-    }
-    list->confidence = count ? confidence / (float)count : 0.0f;
+    return count;
+}
+
+/* Where nothing is known of what is alike, the best are the list. The usual shop is what it is. */
+static bool wants_diversity(const struct bk__view *view)
+{
+    return view->situation != BK_SITUATION_USUAL && bk_totals(&view->ranker->engine->shared)->alike;
+}
+
+static void select_best(const struct bk__view *view, uint32_t size, struct bk_list *list)
+{
+    struct bk__candidate *best[BK_BASKET_MAX];
+    float score[BK_LIST_MAX];
+    bool diverse = size && wants_diversity(view);
+    uint32_t count = find_best(view, diverse ? size + BK__SPARE : size, best);
+    if (diverse) count = bk__diversify(view, best, score, count, size);
+    bk__list_fill(list, best, diverse ? score : NULL, count);
 }
 
 /* ---- questions ---- */
@@ -244,6 +271,8 @@ static enum bk_situation situation_of(enum bk_context context, bool live)
         return BK_SITUATION_PRODUCT;
     case BK_CONTEXT_EMAIL:
         return BK_SITUATION_EMAIL;
+    case BK_CONTEXT_USUAL:
+        return BK_SITUATION_USUAL;
     case BK_CONTEXT_COUNT:
         break;
     }
@@ -268,6 +297,8 @@ static void prefix_of(struct bk__view *view, enum bk_context context)
         }
         prefix_of_session(view);
         break;
+    case BK_CONTEXT_USUAL: /* the history alone */
+        break;
     default:
         prefix_of_session(view);
         break;
@@ -279,15 +310,23 @@ static uint32_t list_size(uint32_t size)
     return size < BK_LIST_MAX ? size : BK_LIST_MAX;
 }
 
+static uint16_t pair_epoch_of(const struct bk_engine *engine, int64_t now_ms)
+{
+    return (uint16_t)(bk_max_i64(now_ms, 0) / engine->params.pair_epoch_ms);
+}
+
 static struct bk__view view_of(struct bk_ranker *ranker, const struct bk_shard *shard,
                                uint32_t subject, enum bk_context context, int64_t now_ms)
 {
     struct bk__view view = {.ranker = ranker,
                             .shard = shard,
                             .now_ms = now_ms,
-                            .epoch = bk_popularity_epoch(&ranker->engine->params, now_ms)};
+                            .epoch = bk_popularity_epoch(&ranker->engine->params, now_ms),
+                            .pair_epoch = pair_epoch_of(ranker->engine, now_ms)};
     if (subject) {
         view.sub = bk_subject(shard, subject);
+        for (int kind = 0; kind < BK_SEGMENT_KIND_COUNT; kind++)
+            view.segment[kind] = bk_segment_find(&ranker->engine->shared, view.sub->segment[kind]);
         if (bk_session_is_live(ranker->engine, shard, view.sub, now_ms))
             view.sess = bk_subject_session(shard, view.sub);
         if (context == BK_CONTEXT_PRODUCT) view.for_item = view.sub->last_item;
@@ -297,12 +336,18 @@ static struct bk__view view_of(struct bk_ranker *ranker, const struct bk_shard *
     return view;
 }
 
-static void rank_view(const struct bk__view *view, enum bk_context context, uint32_t size,
+static void fill_list(const struct bk__view *view, enum bk_context context, uint32_t size,
                       struct bk_list *list)
 {
     bk__score(view);
     *list = (struct bk_list){
         .context = context, .situation = view->situation, .for_item = view->for_item};
+    if (view->situation == BK_SITUATION_USUAL) {
+        bk__follow_rhythm(view);
+        select_best(view, bk__usual_size(view), list);
+        return;
+    }
+    if (view->situation == BK_SITUATION_CHECKOUT) bk__follow_rhythm(view);
     select_best(view, list_size(size), list);
     if (list->count == list_size(size)) return;
     if (view->situation == BK_SITUATION_HOME_LIVE && list->count) {
@@ -313,6 +358,14 @@ static void rank_view(const struct bk__view *view, enum bk_context context, uint
     }
     bk__score_fill(view); /* too little is known: the popular take the places that are left */
     select_best(view, list_size(size), list);
+}
+
+static void rank_view(const struct bk__view *view, enum bk_context context, uint32_t size,
+                      struct bk_list *list)
+{
+    fill_list(view, context, size, list);
+    if (view->situation == BK_SITUATION_USUAL || view->situation == BK_SITUATION_CHECKOUT)
+        bk__say_quantities(view, list);
 }
 
 void bk_rank(struct bk_ranker *ranker, const struct bk_shard *shard, uint32_t subject,
@@ -346,6 +399,20 @@ void bk_rank_item(struct bk_ranker *ranker, uint32_t item, enum bk_pair_kind kin
     bk__score_kind(&view, kind, distinct_min);
     *list = (struct bk_list){
         .context = BK_CONTEXT_PRODUCT, .situation = BK_SITUATION_PRODUCT, .for_item = item};
+    select_best(&view, list_size(size), list);
+}
+
+void bk_rank_segment(struct bk_ranker *ranker, uint32_t segment, int64_t now_ms,
+                     uint32_t distinct_min, uint32_t size, struct bk_list *list)
+{
+    struct bk__view view = {.ranker = ranker,
+                            .situation = BK_SITUATION_HOME_REST,
+                            .epoch = bk_popularity_epoch(&ranker->engine->params, now_ms),
+                            .pair_epoch = pair_epoch_of(ranker->engine, now_ms),
+                            .segment = {segment},
+                            .distinct_min = distinct_min};
+    bk__score_popular(&view);
+    *list = (struct bk_list){.context = BK_CONTEXT_HOME, .situation = BK_SITUATION_HOME_REST};
     select_best(&view, list_size(size), list);
 }
 

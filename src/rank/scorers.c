@@ -39,7 +39,7 @@ const char *bk_situation_name(enum bk_situation situation)
 {
     static const char *const names[] = {
         "session_blend", "buy_again",          "discover", "cart_complements",
-        "usual_shop",    "product_companions", "email"};
+        "forgotten",     "product_companions", "email",    "usual_shop"};
     _Static_assert(BK_COUNTOF(names) == BK_SITUATION_COUNT, "one name a situation");
     return situation < BK_SITUATION_COUNT ? names[situation] : "?";
 }
@@ -47,7 +47,7 @@ const char *bk_situation_name(enum bk_situation situation)
 void bk_weights_default(struct bk_weights *weights)
 {
     /* clang-format off */
-    static const struct bk_weights found = {{
+    static const float found[BK_SITUATION_COUNT][BK_SCORER_COUNT] = {
         /*                            next   viewed  knn    repeat  bought  view_buy  baskets  again   popular */
         [BK_SITUATION_HOME_LIVE] = {  0.3f,  1.0f,   2.0f,  7.2f,   0.0f,   0.0f,     0.0f,    0.0f,   0.0f  },
         [BK_SITUATION_HOME_REST] = {  0.0f,  0.0f,   0.0f,  0.0f,   0.0f,   0.0f,     0.0f,    1.0f,   15.0f },
@@ -56,9 +56,15 @@ void bk_weights_default(struct bk_weights *weights)
         [BK_SITUATION_CHECKOUT]  = {  0.0f,  0.0f,   0.0f,  0.0f,   10.0f,  0.0f,     0.0f,    1.0f,   15.0f },
         [BK_SITUATION_PRODUCT]   = {  0.3f,  0.5f,   0.0f,  0.0f,   1.0f,   0.3f,     0.0f,    0.0f,   0.0f  },
         [BK_SITUATION_EMAIL]     = {  0.0f,  0.0f,   0.0f,  0.0f,   10.0f,  0.0f,     0.0f,    1.0f,   15.0f },
-    }};
+    };
     /* clang-format on */
-    *weights = found;
+    memcpy(weights->weight, found, sizeof found);
+    /* See src/rank/README.md for what it costs. */
+    for (int situation = 0; situation < BK_SITUATION_COUNT; situation++)
+        weights->diversity[situation] = situation == BK_SITUATION_USUAL ? 0.0f : 0.1f;
+    /* The usual shop is home at rest over what was bought before. */
+    memcpy(weights->weight[BK_SITUATION_USUAL], found[BK_SITUATION_HOME_REST],
+           sizeof weights->weight[0]);
 }
 
 /* ---- changes to the weights ---- */
@@ -94,7 +100,7 @@ static unsigned find_name(bk_str_t word, unsigned count, const char *(*name)(uns
 const char *bk_situation_word(enum bk_situation situation)
 {
     static const char *const words[BK_SITUATION_COUNT] = {
-        "home_live", "home_rest", "discover", "cart", "checkout", "product", "email"};
+        "home_live", "home_rest", "discover", "cart", "checkout", "product", "email", "usual"};
     return words[situation];
 }
 
@@ -117,7 +123,12 @@ static bool parse_entry(struct bk_weights *weights, bk_str_t entry)
         find_name(bk_str(entry.p, (size_t)(dot - entry.p)), BK_SITUATION_COUNT, situation_word);
     unsigned scorer =
         find_name(bk_str(dot + 1, (size_t)(equals - dot - 1)), BK_SCORER_COUNT, scorer_word);
-    if (situation == BK_SITUATION_COUNT || scorer == BK_SCORER_COUNT) return false;
+    if (situation == BK_SITUATION_COUNT) return false;
+    if (bk_str_eq(bk_str(dot + 1, (size_t)(equals - dot - 1)), BK_STR("diversity")))
+        return parse_weight(bk_str(equals + 1, (size_t)(end - equals - 1)),
+                            &weights->diversity[situation]) &&
+               weights->diversity[situation] <= 1.0f;
+    if (scorer == BK_SCORER_COUNT) return false;
     return parse_weight(bk_str(equals + 1, (size_t)(end - equals - 1)),
                         &weights->weight[situation][scorer]);
 }
@@ -130,7 +141,7 @@ int bk_weights_parse(struct bk_weights *weights, const char *text, struct bk_rea
             return bk_reason_set(reason, BK_EINVAL,
                                  "rank.weights: '%.*s' is not situation.scorer=weight (home_live, "
                                  "home_rest, discover, cart, checkout, "
-                                 "product, email; scorers as in `inspect why`)",
+                                 "product, email, usual; scorers as in `inspect why`)",
                                  (int)len, text);
         text += len + strspn(text + len, ", ");
     }

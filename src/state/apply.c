@@ -13,14 +13,16 @@ static const uint32_t refreshes[BK_EVENT_KIND_COUNT] = {
     [BK_EVENT_ITEM_VIEWED] = CONTEXT(HOME) | CONTEXT(PRODUCT),
     [BK_EVENT_SEARCHED] = CONTEXT(HOME),
     [BK_EVENT_CART_CHANGED] = CONTEXT(CART) | CONTEXT(CHECKOUT) | CONTEXT(HOME),
-    [BK_EVENT_PURCHASED] = CONTEXT(HOME) | CONTEXT(CART) | CONTEXT(CHECKOUT) | CONTEXT(DISCOVER),
+    [BK_EVENT_PURCHASED] = CONTEXT(HOME) | CONTEXT(CART) | CONTEXT(CHECKOUT) | CONTEXT(DISCOVER) |
+                           CONTEXT(USUAL),
     [BK_EVENT_WISHLIST_CHANGED] = CONTEXT(HOME),
-    [BK_EVENT_REFUNDED] = CONTEXT(HOME) | CONTEXT(CHECKOUT),
+    [BK_EVENT_REFUNDED] = CONTEXT(HOME) | CONTEXT(CHECKOUT) | CONTEXT(USUAL),
     [BK_EVENT_ITEM_DISMISSED] = CONTEXT(HOME) | CONTEXT(PRODUCT) | CONTEXT(CART) |
-                                CONTEXT(CHECKOUT) | CONTEXT(DISCOVER) | CONTEXT(EMAIL),
+                                CONTEXT(CHECKOUT) | CONTEXT(DISCOVER) | CONTEXT(EMAIL) |
+                                CONTEXT(USUAL),
     [BK_EVENT_ITEM_RATED] = CONTEXT(HOME),
     [BK_EVENT_SUBJECT_MERGED] = CONTEXT(HOME) | CONTEXT(CART) | CONTEXT(CHECKOUT),
-    [BK_EVENT_CONSENT_CHANGED] = CONTEXT(HOME),
+    [BK_EVENT_CONSENT_CHANGED] = CONTEXT(HOME) | CONTEXT(USUAL),
 };
 
 /* ---- the distinct items of the event's lines ---- */
@@ -164,6 +166,7 @@ static void learn_receipt(struct bk__turn *turn)
     uint32_t share = share_of_line(BK_POINTS_RECEIPT, lines);
     uint32_t strength = share_of_line(BK_STRENGTH_ONE, lines);
     act(turn, BK_POINTS_RECEIPT);
+    bk__segments_bought(turn, share);
     for (uint32_t i = 0; i < lines; i++) {
         bk__support_add(shared, scratch->line_item[i], 1, 0);
         points(turn, scratch->line_item[i], share);
@@ -423,6 +426,7 @@ struct bk_applied bk_apply(struct bk_engine *engine, struct bk_shard *shard,
     }
     bk__shard_totals(shard)->applied++;
     bk__session_roll(&turn);
+    bk__segments_note(&turn);
     step(&turn);
     note_time(&turn, place);
     bk_dirty_put(shard, subject, bk_subject(shard, subject)->stamp, lists_of(&turn),

@@ -73,7 +73,9 @@ static uint64_t subject_digest(const struct bk_shard *shard, const struct bk_sub
     mix = fold(fold(mix, (uint64_t)sub->offset), (uint64_t)sub->since_ms);
     mix = fold(fold(mix, (uint64_t)sub->receipts << 32 | sub->cart_order),
                item_hash(shared, sub->last_item));
-    mix = fold(mix, sub->bought_s);
+    mix = fold(mix, (uint64_t)sub->bought_s << 32 | sub->lines_x16);
+    for (int i = 0; i < BK_WEEKDAYS; i++) mix = fold(mix, sub->weekday[i]);
+    for (int i = 0; i < BK_SEGMENT_KIND_COUNT; i++) mix = fold(mix, sub->segment[i]);
     mix = fold(mix, session_digest(shared, bk_subject_session(shard, sub)));
     mix = fold(mix, cart_digest(shard, sub->cart));
     mix = fold(mix, history_digest(shard, sub->history));
@@ -130,7 +132,7 @@ static uint64_t item_digest(const struct bk_shared *shared, uint32_t number, uin
     const struct bk_item_hot *hot = bk_item_hot(shared, number);
     uint64_t mix = fold(fold(item->id_hash, (uint64_t)hot->receipts << 32 | hot->sessions),
                         (uint64_t)hot->points << 32 | hot->epoch);
-    mix = fold(mix, (uint64_t)item->known << 32 | item->again);
+    mix = fold(fold(mix, (uint64_t)item->known << 32 | item->again), item->gap_s);
     for (int i = 0; i < BK_EPOCH_SLOTS; i++) mix = fold(mix, item->slot[i]);
     for (uint64_t kind = 0; kind < BK_PAIR_KIND_COUNT; kind++) {
         bk_ref_t row = item->rows[kind];
@@ -145,18 +147,40 @@ static uint64_t item_digest(const struct bk_shared *shared, uint32_t number, uin
     return mix;
 }
 
+/* Segments come first, first served: once one was turned away, which ones are there depends on the
+ * order. */
+static uint64_t segments_digest(const struct bk_shared *shared, uint64_t *lossy)
+{
+    const struct bk_shared_totals *totals = bk_totals(shared);
+    uint64_t sum = 7;
+    *lossy += totals->segments_lossy;
+    for (uint32_t i = 1; i <= totals->segment_count && !totals->segments_lossy; i++) {
+        const struct bk_segment *segment = bk_segment(shared, i);
+        bool left_out =
+            segment->row && (bk_map_head(&shared->heap, segment->row)->flags & BK_ROW_LOSSY);
+        *lossy += left_out;
+        uint64_t mix = fold(fold(segment->id_hash, segment->epoch), segment->now);
+        sum += fold(fold(mix, segment->before),
+                    left_out ? 0 : row_digest(shared, segment->row, BK_PAIR_KIND_COUNT));
+    }
+    return sum;
+}
+
 uint64_t bk_shared_digest(const struct bk_shared *shared, uint64_t *lossy)
 {
     const struct bk_shared_totals *totals = bk_totals(shared);
     uint64_t sum = fold(fold(totals->receipts, totals->sessions),
                         fold(totals->views, (uint64_t)totals->time_max_ms));
-    sum = fold(fold(sum, totals->known), totals->again);
+    sum = fold(fold(fold(sum, totals->known), totals->again), totals->gap_s);
     for (int step = 0; step < BK_STEP_COUNT; step++)
         for (int p = 0; p < BK_WAY_PLACES; p++)
             sum = fold(fold(sum, totals->way_asked[step][p]), totals->way_taken[step][p]);
+    for (int i = 0; i < BK_RHYTHM_STEPS; i++)
+        sum = fold(fold(sum, totals->rhythm_expected_q16[i]), totals->rhythm_came[i]);
     for (int i = 0; i < BK_EPOCH_SLOTS; i++) sum = fold(sum, totals->acts[i]);
     sum = fold(sum, totals->acts_epoch);
     *lossy = 0;
+    sum = fold(sum, segments_digest(shared, lossy));
     uint32_t top = bk_table_top(&shared->items);
     for (uint32_t number = 1; number <= top; number++)
         if (bk_item_hot(shared, number)->points || is_posted(bk_item(shared, number)))

@@ -57,7 +57,8 @@ static void buy(struct bk__turn *turn, struct bk_subject *sub, uint32_t item, ui
         bk__shard_map_put(shard, &sub->history, sizeof *bought, item, turn->subject, &added);
     if (!bought) return;
     uint32_t now_s = bk__seconds(turn->time_ms);
-    if (turn->learns) bk__again_add(&turn->engine->shared, item, !added);
+    uint32_t gap_s = !added && now_s > bought->last_s ? now_s - bought->last_s : 0;
+    if (turn->learns) bk__again_add(&turn->engine->shared, item, !added, gap_s);
     bought->weight_q16 = (added ? 0 : bk_bought_weight_q16(sub, bought)) +
                          weight_of_line(turn->engine->scratch->line_count);
     bought->receipt = sub->receipts;
@@ -67,12 +68,32 @@ static void buy(struct bk__turn *turn, struct bk_subject *sub, uint32_t item, ui
     if (now_s > bought->last_s) bought->last_s = now_s;
 }
 
+/* A quarter of the difference: the last eight receipts or so. The first one is all that is known. */
+static void note_lines(struct bk_subject *sub, uint32_t lines)
+{
+    int now_x16 = (int)lines * 16, usual_x16 = sub->lines_x16;
+    sub->lines_x16 = (uint16_t)(usual_x16 ? usual_x16 + (now_x16 - usual_x16) / 4 : now_x16);
+}
+
+/* Monday is 0: 1970 began on a Thursday. */
+static void note_weekday(struct bk_subject *sub, uint32_t now_s)
+{
+    enum { DAY_S = 86400, THURSDAY = 3 };
+    uint8_t *day = &sub->weekday[(now_s / DAY_S + THURSDAY) % BK_WEEKDAYS];
+    if (*day == UINT8_MAX)
+        for (int i = 0; i < BK_WEEKDAYS; i++) sub->weekday[i] /= 2;
+    (*day)++;
+}
+
 void bk__history_bought(struct bk__turn *turn)
 {
     const struct bk__scratch *scratch = turn->engine->scratch;
+    if (turn->learns) bk__rhythm_learn(turn);
     struct bk_subject *sub = bk__subject(turn->shard, turn->subject);
     sub->receipts++;
     if (bk__seconds(turn->time_ms) > sub->bought_s) sub->bought_s = bk__seconds(turn->time_ms);
+    note_lines(sub, scratch->line_count);
+    note_weekday(sub, bk__seconds(turn->time_ms));
     for (uint32_t i = 0; i < scratch->line_count; i++) {
         const struct bk_line *line = &turn->event->lines[scratch->line_of[i]];
         buy(turn, sub, scratch->line_item[i],
@@ -95,6 +116,7 @@ void bk__history_refunded(struct bk__turn *turn)
         }
         bought->weight_q16 =
             (uint32_t)((uint64_t)bought->weight_q16 * (bought->count - 1) / bought->count);
+        bought->quantity -= bought->quantity / bought->count;
         bought->count--;
     }
 }

@@ -41,6 +41,7 @@ uint64_t bk_state_layout(void)
         sizeof(struct bk_postings),
         sizeof(struct bk_posting),
         sizeof(struct bk_posted),
+        sizeof(struct bk_segment),
         sizeof(struct bk_shared_totals),
         sizeof(struct bk_seen),
         sizeof(struct bk_session),
@@ -52,6 +53,8 @@ uint64_t bk_state_layout(void)
         BK_CONTEXT_COUNT,
         BK_PAIR_KIND_COUNT,
         BK_POSTING_KIND_COUNT,
+        BK_SEGMENT_KIND_COUNT,
+        BK_RHYTHM_STEPS,
         BK_STATE_COUNTER_COUNT,
     };
     uint64_t mix = BK_COUNTOF(sizes);

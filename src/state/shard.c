@@ -56,6 +56,8 @@ void bk__subject_forget_past(struct bk_shard *shard, uint32_t subject)
     bk_map_drop(&shard->heap, &sub->history);
     bk_map_drop(&shard->heap, &sub->marks);
     sub->receipts = sub->bought_s = 0;
+    sub->lines_x16 = 0;
+    memset(sub->weekday, 0, sizeof sub->weekday);
 }
 
 /* Take the subject out of the queue of dirty ones, wherever it stands. */

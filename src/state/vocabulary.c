@@ -18,6 +18,7 @@ void bk_state_params_default(struct bk_state_params *params)
         .session_events_max = 200,
         .cart_lines_max = 500,
         .history_items_max = 1024,
+        .segments_max = 64,
         .consent_default = BK_CONSENT_SESSION,
         .time_ahead_max_ms = 5 * minute_ms,
     };

@@ -494,6 +494,7 @@ static void refund(struct turn *turn)
         for (uint32_t j = 0; j < sub->bought_count; j++) {
             if (sub->bought[j].item != turn->line[i]) continue;
             sub->bought[j].weight *= (sub->bought[j].count - 1.0) / sub->bought[j].count;
+            sub->bought[j].quantity -= sub->bought[j].quantity / sub->bought[j].count;
             if (--sub->bought[j].count == 0) sub->bought[j] = sub->bought[--sub->bought_count];
             break;
         }

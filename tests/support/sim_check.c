@@ -15,9 +15,9 @@
  * ... */
 static const uint8_t lists_due[BK_EVENT_KIND_COUNT] = {
     [BK_EVENT_ITEM_VIEWED] = 2,    [BK_EVENT_SEARCHED] = 1,         [BK_EVENT_CART_CHANGED] = 3,
-    [BK_EVENT_PURCHASED] = 5,      [BK_EVENT_WISHLIST_CHANGED] = 1, [BK_EVENT_REFUNDED] = 2,
-    [BK_EVENT_ITEM_DISMISSED] = 6, [BK_EVENT_ITEM_RATED] = 1,       [BK_EVENT_IDENTIFIED] = 1,
-    [BK_EVENT_SUBJECT_MERGED] = 3, [BK_EVENT_CONSENT_CHANGED] = 1,
+    [BK_EVENT_PURCHASED] = 6,      [BK_EVENT_WISHLIST_CHANGED] = 1, [BK_EVENT_REFUNDED] = 3,
+    [BK_EVENT_ITEM_DISMISSED] = 7, [BK_EVENT_ITEM_RATED] = 1,       [BK_EVENT_IDENTIFIED] = 1,
+    [BK_EVENT_SUBJECT_MERGED] = 3, [BK_EVENT_CONSENT_CHANGED] = 2,
 };
 
 static struct sim_shopper *shopper_of(struct sim_truth *truth, bk_str_t id, int32_t partition)

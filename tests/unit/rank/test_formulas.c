@@ -256,6 +256,30 @@ static void follow_trend(struct naive *n, const struct bk_weights *weights, cons
     }
 }
 
+/* Move the scores of what was bought before by how due it is. */
+static void follow_rhythm(struct naive *n, const struct bk_engine *engine, int64_t now)
+{
+    const struct bk_shared *shared = &engine->shared;
+    float rate[BK_RHYTHM_STEPS];
+    bk_rhythm(shared, rate); /* worked out by hand in test_usual.c */
+    for (uint32_t i = 0; n->sub && i < n->sub->bought_count; i++) {
+        const struct model_bought *b = &n->sub->bought[i];
+        struct bk_bought bought = {.item = bk_item_find(shared, bk_str_c(n->m->item[b->item])),
+                                   .count = b->count,
+                                   .first_s = b->first_s,
+                                   .last_s = b->last_s};
+        const struct bk_shard *shard = engine->shards[0];
+        uint32_t subject = bk_subject_find(shard, bk_str_c(n->sub->id));
+        const uint8_t *weekday = bk_subject(shard, subject)->weekday;
+        uint32_t day = (uint32_t)(now / 86400000 + 3), ahead = 0, sum = 0;
+        for (int d = 0; d < 7; d++) sum += weekday[d];
+        while (sum >= 8 && weekday[(day + ahead) % 7] * 7u < sum) ahead++;
+        uint32_t due = bk_bought_due_x16(shared, &bought, (uint32_t)(now / 1000) + ahead * 86400);
+        n->score[b->item] *=
+            1 + ((double)rate[bk_rhythm_step(due)] - 1) * b->count / (b->count + 2);
+    }
+}
+
 static bool is_allowed(const struct naive *n, enum bk_situation situation, uint32_t j, int64_t now)
 {
     if (n->for_item == j + 1) return false;
@@ -307,8 +331,9 @@ static void reach(struct naive *n, enum bk_situation situation, int64_t now)
 }
 
 /* Fill n->score with all items' scores; how many are above nothing and allowed. */
-static uint32_t score_all(struct naive *n, const struct bk_weights *weights,
-                          enum bk_situation situation, int64_t now)
+static uint32_t score_all(struct naive *n, const struct bk_engine *engine,
+                          const struct bk_weights *weights, enum bk_situation situation,
+                          int64_t now)
 {
     bool candidate[ITEMS] = {false};
     memset(n->score, 0, sizeof n->score);
@@ -328,6 +353,7 @@ static uint32_t score_all(struct naive *n, const struct bk_weights *weights,
             n->score[j] += weight * value[j] / (share ? total : 1);
     }
     if (situation == BK_SITUATION_HOME_LIVE) follow_trend(n, weights, candidate);
+    if (situation == BK_SITUATION_CHECKOUT) follow_rhythm(n, engine, now);
     uint32_t scored = count_scored(n, situation, now);
     bool reached = situation == BK_SITUATION_HOME_LIVE && scored && scored < BK_LIST_MAX;
     if (reached) {
@@ -354,7 +380,7 @@ static void check_list(struct naive *n, const struct bk_engine *engine,
     uint32_t allowed = 0;
     bool listed[ITEMS] = {false};
     assert_int_equal(list->situation, situation);
-    score_all(n, weights, situation, now);
+    score_all(n, engine, weights, situation, now);
     for (uint32_t i = 0; i < list->count; i++) {
         uint32_t j = 0;
         while (j < n->m->items &&
@@ -389,6 +415,7 @@ static void check_subject(struct naive *n, const struct bk_engine *engine, struc
     n->live =
         n->sub && n->sub->session.sights && now - n->sub->time_ms <= n->m->params.session_gap_ms;
     for (enum bk_context context = 0; context < BK_CONTEXT_COUNT; context++) {
+        if (context == BK_CONTEXT_USUAL) continue; /* test_usual.c */
         struct bk_list list;
         n->prefix_count = n->for_item = 0;
         if (n->sub && context == BK_CONTEXT_PRODUCT) n->for_item = n->sub->last_item;

@@ -451,6 +451,7 @@ static void who_is_unknown_gets_what_is_popular(void **state)
     buy(&shop, "u1", "a b");
     buy(&shop, "u2", "a");
     for (enum bk_context context = 0; context < BK_CONTEXT_COUNT; context++) {
+        if (context == BK_CONTEXT_USUAL) continue; /* nobody's usual shop is empty */
         ask(&shop, NULL, context);
         assert_int_equal(shop.list.count, 2);
         assert_int_equal(place_of(&shop, "a"), 0);
@@ -474,6 +475,7 @@ static void what_is_in_the_cart_or_was_dismissed_is_never_listed(void **state)
     told_now(&shop.engine, tell_lines(tell(BK_EVENT_ITEM_DISMISSED, "dora", shop.now), "c"));
     told_now(&shop.engine, tell_lines(tell(BK_EVENT_WISHLIST_CHANGED, "dora", shop.now), "d"));
     for (enum bk_context context = 0; context < BK_CONTEXT_COUNT; context++) {
+        if (context == BK_CONTEXT_USUAL) continue; /* dora bought nothing */
         ask(&shop, "dora", context);
         assert_true(is_listed(&shop, "a"));
         assert_true(is_listed(&shop, "d") || context == BK_CONTEXT_PRODUCT); /* viewed last */
@@ -635,7 +637,7 @@ static void there_is_room_for_every_candidate_there_can_be(void **state)
     for (enum bk_context context = 0; context < BK_CONTEXT_COUNT; context++) {
         bk_rank(ranker, engine.shards[0], told_subject(&engine, 0, "dora"), context,
                 TOLD_START + item, 20, &list);
-        assert_int_equal(list.count, 20);
+        assert_int_equal(list.count, context == BK_CONTEXT_USUAL ? 0 : 20);
     }
     bk_ranker_destroy(&ranker);
     bk_engine_deinit(&engine);
