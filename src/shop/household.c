@@ -14,7 +14,13 @@
 
 #include <stdlib.h>
 
-enum { GUEST_PERCENT = 6, ADOPT_PERCENT = 9, SWITCH_PERCENT = 10, MINUTES_A_DAY = 1440 };
+enum {
+    GUEST_PERCENT = 6,
+    ADOPT_PERCENT = 9,
+    SWITCH_PERCENT = 10,
+    NOT_BOUGHT_PERCENT = 22,
+    MINUTES_A_DAY = 1440
+};
 
 /* ---- which product of a good ---- */
 
@@ -81,7 +87,8 @@ static double lines_a_week(const struct kind *kind, const struct shopper *its)
     double big = kind->big / 100.0;
     double median = big * kind->lines_big + (1 - big) * kind->lines_small;
     double mean = median * bk__chance_exp(BASKET_SIGMA * BASKET_SIGMA / 2) * (double)its->size;
-    return mean * kind->trips_tenths / 10.0;
+    double bought = 1 - kind->online / 100.0 * NOT_BOUGHT_PERCENT / 100.0;
+    return mean * bought * kind->trips_tenths / 10.0;
 }
 
 /* Draw `count` goods without putting back, the heavier the likelier (Efraimidis and Spirakis 2006:
@@ -123,15 +130,30 @@ static struct habit new_habit(struct bk_shop *shop, struct shopper *its, uint32_
     };
 }
 
-/* All intervals by one factor, so that what falls due fits into the visits. */
+/* All intervals by one factor, so that what falls due fits into the visits; nothing can be bought more
+ * often than they come, and what that takes from the shortest the others get. */
 static void scale_intervals(struct bk_shop *shop, const struct shopper *its)
 {
     const struct kind *kind = bk__shop_kind(shop, its);
     struct habit *habit = bk__shop_habits_of(shop, its);
-    double asked = 0, held = lines_a_week(kind, its) * (100 - kind->curious) / 100.0;
-    for (uint32_t i = 0; i < its->habit_count; i++) asked += 7.0 / (double)habit[i].interval_days;
-    float factor = (float)(asked / held);
-    for (uint32_t i = 0; i < its->habit_count; i++) habit[i].interval_days *= factor;
+    double held = lines_a_week(kind, its) * (100 - kind->curious) / 100.0;
+    float shortest = (float)(1.15 * 70.0 / kind->trips_tenths);
+    for (int round = 0; round < 8; round++) {
+        double fixed = 0, asked = 0;
+        for (uint32_t i = 0; i < its->habit_count; i++) {
+            double week = 7.0 / (double)habit[i].interval_days;
+            if (habit[i].interval_days <= shortest)
+                fixed += week;
+            else
+                asked += week;
+        }
+        float factor = held > fixed ? (float)(asked / (held - fixed)) : 4;
+        for (uint32_t i = 0; i < its->habit_count; i++) {
+            if (habit[i].interval_days <= shortest) continue;
+            habit[i].interval_days *= factor;
+            if (habit[i].interval_days < shortest) habit[i].interval_days = shortest;
+        }
+    }
 }
 
 /* As if it had always lived here: somewhere inside each interval. */

@@ -14,7 +14,7 @@
 #include "chance.h"
 
 /** Spread of a basket's lines around its median, as the logarithm's standard deviation. */
-#define BASKET_SIGMA 0.62
+#define BASKET_SIGMA 0.56
 
 enum { PLAN_MAX = 80, STEPS_MAX = 32, LIST_SHOWN = 8, MINUTE_MS = 60000, NONE = UINT32_MAX };
 

@@ -9,7 +9,7 @@
  */
 #include "internal.h"
 
-enum { FRESH_DAYS = 8, TRIES = 6, THEME_PERCENT = 60, THEME_FACTOR = 4, COMPLEMENT_PERCENT = 60 };
+enum { FRESH_DAYS = 8, TRIES = 6, THEME_PERCENT = 60, THEME_FACTOR = 7, COMPLEMENT_PERCENT = 60 };
 
 static const double NEVER = 1e300;
 
@@ -57,13 +57,14 @@ static uint32_t draw_lines(struct planning *p, bool big)
 
 /* ---- habits ---- */
 
-/* How much a habit asks to be served, `part` of its interval after the last time. */
+/* How much a habit asks to be served, `part` of its interval after the last time: about one when
+ * due, on average. */
 static double urgency(double part)
 {
-    if (part < 0.35) return 0.015;
-    if (part < 0.75) return 0.015 + (part - 0.35) * 0.9;
-    if (part < 1.4) return 0.375 + (part - 0.75) * 2.6;
-    return part < 3 ? 2.065 + (part - 1.4) * 1.2 : 4.0;
+    if (part < 0.4) return 0.03;
+    if (part < 0.8) return 0.03 + (part - 0.4) * 1.2;
+    if (part < 1.4) return 0.51 + (part - 0.8) * 4.0;
+    return part < 3 ? 2.91 + (part - 1.4) * 1.5 : 5.3;
 }
 
 /* Many small visits have a theme: lunch, the bathroom, an evening with guests. NULL: none. */
@@ -80,6 +81,14 @@ static bool same_department(const struct good *a, const struct good *b)
     return bk_str_eq(a->level[0], b->level[0]);
 }
 
+/* How many of its intervals fit between two visits: over a whole interval, whatever its length, the
+ * chances of being served add up to the same. */
+static double chance_of_visit(const struct planning *p, const struct habit *habit)
+{
+    double part = 70.0 / p->kind->trips_tenths / (double)habit->interval_days;
+    return part < 1 ? part : 1;
+}
+
 static void weigh_habits(struct planning *p, bool big, bk_wall_ms_t now_ms)
 {
     const struct good *theme = draw_theme(p, big);
@@ -87,8 +96,11 @@ static void weigh_habits(struct planning *p, bool big, bk_wall_ms_t now_ms)
     for (uint32_t i = 0; i < p->its->habit_count; i++) {
         const struct habit *habit = &p->habit[i];
         const struct good *good = &p->shop->catalogue.tables.good[habit->good];
-        double part = (now_min - habit->last_min) / ((double)habit->interval_days * 1440.0);
-        double weight = urgency(part) * p->shop->demand[habit->good] / 100.0;
+        /* Season and weather shorten and stretch the interval, and tempt besides. */
+        double demand = p->shop->demand[habit->good] / 100.0;
+        double part =
+            (now_min - habit->last_min) * demand / ((double)habit->interval_days * 1440.0);
+        double weight = urgency(part) * demand * chance_of_visit(p, habit);
         if (!big && good->days <= FRESH_DAYS) weight *= 2;
         if (theme && same_department(good, theme)) weight *= THEME_FACTOR;
         p->key[i] = weight > 0 ? bk__chance_exponential(&p->its->chance) / weight : NEVER;
@@ -150,7 +162,7 @@ static void favour_complements(struct planning *p)
             &tables->good[p->shop->catalogue.product[p->visit->plan[w].product].good];
         for (uint32_t c = 0; c < good->with_count; c++)
             for (uint32_t i = 0; i < p->its->habit_count; i++)
-                if (p->habit[i].good == good->with[c] && p->key[i] < NEVER) p->key[i] *= 0.15;
+                if (p->habit[i].good == good->with[c] && p->key[i] < NEVER) p->key[i] *= 0.1;
     }
 }
 
