@@ -24,11 +24,18 @@ static uint64_t round_up(uint64_t n, uint64_t unit)
     return (n + unit - 1) / unit * unit;
 }
 
+/* Scoring reads rows that stand anywhere: with pages of 2 MiB a look-up of the address costs it
+ * nothing. What lies before SMALL_BYTES keeps its small pages, so that many small arenas stay
+ * small. Where the system has no large pages, this says nothing. */
 static void *reserve(uint64_t bytes)
 {
+    enum { SMALL_BYTES = 4 << 20 };
     void *p = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
                    -1, 0);
-    return p == MAP_FAILED ? NULL : p;
+    if (p == MAP_FAILED) return NULL;
+    if (bytes > SMALL_BYTES)
+        (void)madvise((uint8_t *)p + SMALL_BYTES, bytes - SMALL_BYTES, MADV_HUGEPAGE);
+    return p;
 }
 
 int bk_arena_init(struct bk_arena *arena, uint64_t limit)
