@@ -12,7 +12,8 @@
  * FAILURES
  *   The client itself tries for ever (message.timeout.ms=0) what an outage holds up. What a broker
  *   refuses (no such topic, not allowed, too large) is handed over again every RETRY_MS, and a
- *   value that may be cut is halved each time it is too large. A fatal error, which the idempotent
+ *   value that may be cut is halved each time it is too large. A broker says that of a whole batch:
+ *   each record of it is then sent alone, and nothing beside it, before one is cut. A fatal error, which the idempotent
  *   producer of 2.0.2 also has after an error that possibly persisted, ends the client: its
  *   successor may deliver again what was delivered. A client is destroyed by a thread of its own,
  *   for that may block; only the eventfd is shared with it.
@@ -44,6 +45,7 @@ enum slot_state { SLOT_WAITING, SLOT_HANDED_OVER, SLOT_REFUSED, SLOT_ACKED };
 struct slot {
     struct parcel *parcel; /* NULL once acknowledged */
     enum slot_state state;
+    bool suspect;     /* of a batch that was too large: to be sent alone */
     int64_t retry_ms; /* loop time; refused ones only */
 };
 
@@ -71,8 +73,9 @@ struct kafka_outbox {
     struct grave *graves;
     struct slot *slot; /* by sequence number modulo records_max */
     uint64_t records_max, bytes_max, bytes;
-    uint64_t sent, acked, next; /* `next`: the first that was never handed over to this client */
-    uint64_t refused;           /* slots in that state */
+    uint64_t sent, acked, next;  /* `next`: the first that was never handed over to this client */
+    uint64_t refused, under_way; /* slots refused; handed over */
+    uint64_t suspects;
     uint64_t failed, recreated;
     int64_t recreate_ms;
     bool disconnected, fatal, closing;
@@ -136,13 +139,15 @@ static bool hand_over(struct kafka_outbox *o, uint64_t sequence)
     } else {
         if (slot->state == SLOT_REFUSED) o->refused--;
         slot->state = SLOT_HANDED_OVER;
+        o->under_way++;
     }
     return true;
 }
 
 static void hand_over_new(struct kafka_outbox *o)
 {
-    while (o->rk && !o->fatal && o->next <= o->sent && hand_over(o, o->next)) o->next++;
+    while (o->rk && !o->fatal && !o->suspects && o->next <= o->sent && hand_over(o, o->next))
+        o->next++;
 }
 
 static void hand_over_refused(struct kafka_outbox *o)
@@ -152,16 +157,40 @@ static void hand_over_refused(struct kafka_outbox *o)
         const struct slot *slot = slot_of(o, at);
         if (slot->state != SLOT_REFUSED) continue;
         left--;
+        if (o->suspects && (!slot->suspect || o->under_way)) continue;
         if (slot->retry_ms <= now_ms(o) && !hand_over(o, at)) return;
     }
 }
 
 /* ---- what the client has to say ---- */
 
+static void clear_suspicion(struct kafka_outbox *o, struct slot *slot)
+{
+    if (slot->suspect) o->suspects--;
+    slot->suspect = false;
+}
+
+/* Its batch was too large: it is sent alone; and when it was alone, cut. What may not be cut waits
+ * until its topic takes it. */
+static void shrink(struct kafka_outbox *o, struct slot *slot)
+{
+    bool alone = slot->suspect;
+    if (alone && !bk__parcel_cut(slot->parcel)) {
+        clear_suspicion(o, slot);
+        refuse(o, slot, RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE);
+        return;
+    }
+    if (!alone) o->suspects++;
+    if (slot->state != SLOT_REFUSED) o->refused++;
+    slot->suspect = true;
+    slot->state = SLOT_REFUSED;
+    slot->retry_ms = now_ms(o);
+    o->failed++;
+}
+
 static void acknowledge(struct kafka_outbox *o, uint64_t sequence)
 {
     struct slot *slot = slot_of(o, sequence);
-    if (slot->state != SLOT_HANDED_OVER) return;
     o->bytes -= slot->parcel->cost;
     free(slot->parcel);
     slot->parcel = NULL;
@@ -174,17 +203,19 @@ static void on_report(struct kafka_outbox *o, const rd_kafka_message_t *message)
     uint64_t sequence = (uintptr_t)message->_private;
     if (sequence <= o->acked || sequence > o->sent) return;
     struct slot *slot = slot_of(o, sequence);
+    if (slot->state != SLOT_HANDED_OVER) return;
+    o->under_way--;
     if (!message->err) {
+        clear_suspicion(o, slot);
         o->disconnected = false;
         acknowledge(o, sequence);
     } else if (message->err == RD_KAFKA_RESP_ERR__FATAL || rd_kafka_fatal_error(o->rk, NULL, 0)) {
         o->failed++;
         o->fatal = true;
-    } else if (message->err == RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE &&
-               bk__parcel_cut(slot->parcel)) {
-        o->failed++;
-        hand_over(o, sequence);
+    } else if (message->err == RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE) {
+        shrink(o, slot);
     } else {
+        clear_suspicion(o, slot);
         refuse(o, slot, message->err);
     }
 }
@@ -338,9 +369,12 @@ static void bury_client(struct kafka_outbox *o)
     o->queue = NULL;
     o->graves = grave;
     BK_ASSERT(uv_thread_create(&grave->thread, destroy_client, grave) == 0);
-    for (uint64_t at = o->acked + 1; at <= o->sent; at++)
-        if (slot_of(o, at)->state != SLOT_ACKED) slot_of(o, at)->state = SLOT_WAITING;
-    o->refused = 0;
+    for (uint64_t at = o->acked + 1; at <= o->sent; at++) {
+        struct slot *slot = slot_of(o, at);
+        slot->suspect = false;
+        if (slot->state != SLOT_ACKED) slot->state = SLOT_WAITING;
+    }
+    o->refused = o->under_way = o->suspects = 0;
 }
 
 static void tidy_graves(struct kafka_outbox *o)

@@ -349,9 +349,9 @@ static void a_topic_that_takes_less_gets_the_value_cut_and_is_told(void **state)
     enum { LEN = 800000 };
     char *bytes = malloc(LEN);
     for (size_t i = 0; i < LEN; i++) bytes[i] = (char)(i * 31);
-    rd_kafka_mock_push_request_errors(shop.cluster, PRODUCE, 2,
-                                      RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE,
-                                      RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE);
+    rd_kafka_mock_push_request_errors(
+        shop.cluster, PRODUCE, 3, RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE, /* as one of a batch */
+        RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE, RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE);
     struct bk_outgoing out = {.topic = topic, .key = BK_STR("k"), .may_cut = true};
     out.value = bk_str(bytes, LEN);
     assert_int_equal(bk_outbox_put(outbox, &out), BK_OK);
@@ -361,6 +361,24 @@ static void a_topic_that_takes_less_gets_the_value_cut_and_is_told(void **state)
     assert_memory_equal(arrived[0].value, bytes, LEN / 4);
     assert_true(bk_str_eq(header_of(&arrived[0], BK_HEADER_CUT), BK_STR("800000")));
     free(bytes);
+    forget_arrived();
+}
+
+static void what_stood_in_a_batch_with_something_large_is_not_cut(void **state)
+{
+    (void)state;
+    open_outbox(100, 64 << 20);
+    rd_kafka_mock_broker_set_down(shop.cluster, 1); /* so that they go as one batch */
+    struct bk_outgoing out = {.topic = topic, .value = BK_STR("small and whole"), .may_cut = true};
+    for (int i = 0; i < 20; i++) assert_int_equal(bk_outbox_put(outbox, &out), BK_OK);
+    rd_kafka_mock_push_request_errors(shop.cluster, PRODUCE, 1,
+                                      RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE);
+    rd_kafka_mock_broker_set_up(shop.cluster, 1);
+    assert_true(turn_until(all_acked, 15000));
+    assert_true(status_now().failed > 1);
+    read_back(20);
+    assert_int_equal(arrived_count, 20);
+    for (int i = 0; i < 20; i++) assert_int_equal(arrived[i].len, out.value.len);
     forget_arrived();
 }
 
@@ -496,6 +514,7 @@ int main(void)
         STORY(a_client_that_failed_for_good_has_a_successor_who_knows_everything),
         STORY(what_a_broker_refuses_is_sent_again_and_holds_the_number_back),
         STORY(a_topic_that_takes_less_gets_the_value_cut_and_is_told),
+        STORY(what_stood_in_a_batch_with_something_large_is_not_cut),
         STORY(closing_in_an_outage_meets_its_deadline),
         STORY(closing_waits_for_what_is_under_way),
         STORY(a_property_that_does_not_exist_is_refused_by_name),
