@@ -5,6 +5,7 @@ The consumer is confluent-kafka, the Avro library fastavro, and the partitions a
 here. What every row has to become was worked out by hand from tests/fixtures/import.
 """
 # time limit: 120 s
+import gzip
 import io
 import os
 import struct
@@ -126,6 +127,15 @@ tell(run.returncode == 0 and len(ids) == 2 * len(EXPECTED) and all(ids.count(one
 run = basketry("--dry-run", FIXTURE / "events.tsv")
 tell(run.returncode == 0 and "nowhere" in run.stdout and len(read_topic("shop.events")[0]) == len(again),
      "a dry run counts and writes nothing", run.stdout)
+plain = (FIXTURE / "events.tsv").read_bytes()
+for name, packed in {"gzip": gzip.compress(plain), "zstd": subprocess.run(["zstd", "-qc"], input=plain, capture_output=True, check=True).stdout}.items():
+    Path("packed.tsv").write_bytes(packed)
+    run_packed = basketry("--dry-run", "packed.tsv")
+    tell(run_packed.stdout == run.stdout, f"{name} is read as it is", run_packed.stdout + run_packed.stderr)
+    Path("cut.tsv").write_bytes(packed[:-9])
+    run_packed = basketry("cut.tsv")
+    tell(run_packed.returncode == 65 and "cut.tsv line " in run_packed.stderr and len(read_topic("shop.events")[0]) == len(again),
+         f"a {name} file that was cut off is refused and nothing of it is written", run_packed.stderr)
 run = basketry("-X", "kafka.topic_events=not.there", FIXTURE / "events.tsv")
 tell(run.returncode == 69 and "Unknown topic" in run.stderr, "a topic that is not there is told", run.stderr)
 run = basketry("--format", "rees46", FIXTURE / "items.tsv")
