@@ -87,9 +87,6 @@ static int load_file(struct reader_part *part, struct bk_reason *reason)
     if (head->kind != LOG_KIND_DAY || head->topic != (int32_t)part->info.topic ||
         head->partition != part->info.partition || head->from != part->files.from[part->file_at])
         return bk__log_fault(reason, path, "the file is not what its name says", 0);
-    if (!part->file.sealed && !is_newest(part) && !part->file.fault)
-        return bk__log_fault(reason, path, "a file that is not the newest has no seal",
-                             part->file.good);
     return BK_OK;
 }
 
@@ -102,6 +99,9 @@ static int end_file(const struct bk_log_reader *reader, struct reader_part *part
     if (file->fault && !is_torn) return bk__log_fault(reason, file->path, file->fault, file->good);
     if (reader->is_whole && !file->sealed)
         return bk__log_fault(reason, file->path, "the writer did not close the file, which ends",
+                             file->good);
+    if (!reader->is_whole && !file->sealed && !is_newest(part))
+        return bk__log_fault(reason, file->path, "a file that is not the newest has no seal",
                              file->good);
     if (reader->is_whole) return BK_OK;
     bk__log_file_deinit(&part->file);

@@ -312,6 +312,15 @@ static void a_time_range_gives_its_records_and_unpacks_no_block_beside_it(void *
         assert_int_equal(code, 0);
         assert_true(blocks <= 3 + 3); /* 30 records, and what lateness adds */
     }
+    for (size_t i = 0; i < model_count; i += 3) { /* one millisecond, at the edges of blocks too */
+        struct bk_log_range range = {.from_ms = model[i].timestamp_ms,
+                                     .to_ms = model[i].timestamp_ms + 1};
+        struct bk_reason reason = {""};
+        size_t blocks;
+        int code;
+        assert_int_equal(read_range(&range, &blocks, &code, &reason),
+                         count_model(range.from_ms, range.to_ms));
+    }
 }
 
 static void a_needle_passes_over_the_blocks_that_lack_it(void **state)
@@ -381,7 +390,11 @@ static void a_tail_torn_at_any_byte_is_cut_and_the_writer_goes_on_before_it(void
     assert_int_equal(read_whole(), 50);
     struct bk_archive *archive = open_archive();
     assert_int_equal(open_part(archive, BK_TOPIC_EVENTS, 0), 50);
+    model_count = 50; /* less than was torn, and then the seal */
+    put(archive, BK_TOPIC_EVENTS, 0, 50, march_ms + 50);
+    put(archive, BK_TOPIC_EVENTS, 0, 51, march_ms + DAY_MS);
     close_archive(archive);
+    assert_int_equal(read_whole(), 52);
     bk__log_file_deinit(&index);
     free(bytes);
 }
@@ -479,6 +492,23 @@ static void damage_with_whole_blocks_behind_it_is_refused_not_cut(void **state)
     free(bytes);
 }
 
+static void a_seal_that_is_missing_is_noticed(void **state)
+{
+    (void)state;
+    static const struct bk_log_range all = {0};
+    struct bk_reason reason = {""};
+    char path[400];
+    size_t len, blocks;
+    int code;
+    sealed_file(path);
+    char *bytes = slurp(path, &len);
+    spill(path, bytes, len - (8 + 3 * 64 + LOG_TAIL_BYTES));
+    assert_int_equal(read_range(&all, &blocks, &code, &reason), 30);
+    assert_int_equal(code, BK_ECORRUPT);
+    assert_non_null(strstr(reason.text, "has no seal"));
+    free(bytes);
+}
+
 static void a_file_that_is_missing_is_noticed(void **state)
 {
     (void)state;
@@ -533,6 +563,12 @@ static bool is_of_block(void *arg, const struct bk_record *record)
     return record->partition == 1 && record->offset >= 10 && record->offset < 20;
 }
 
+static bool is_of_first_offsets(void *arg, const struct bk_record *record)
+{
+    (void)arg;
+    return record->offset < 5;
+}
+
 static void erase(bool (*is_erased)(void *, const struct bk_record *), uint64_t records,
                   uint64_t files)
 {
@@ -572,6 +608,31 @@ static void what_is_erased_is_gone_and_the_rest_is_as_it_was(void **state)
     assert_int_equal(read_whole(), count_model(0, 0));
     assert_int_equal(list("events/1"), 3);
     for (size_t i = 0; i < 3; i++) assert_null(strstr(names[i], ".tmp"));
+}
+
+static void erasing_names_a_damaged_file_and_leaves_it_alone(void **state)
+{
+    (void)state;
+    char path[400];
+    size_t len, now;
+    uint64_t records, files;
+    struct bk_reason reason = {""};
+    struct log_file index;
+    char *bytes = six_blocks(path, &len, &index);
+    bytes[index.at[2] + 30] ^= 1;
+    spill(path, bytes, len);
+    struct bk_archive *archive = open_archive();
+    assert_int_equal(
+        bk_archive_erase(archive, is_of_first_offsets, NULL, &records, &files, &reason),
+        BK_ECORRUPT);
+    assert_non_null(strstr(reason.text, ".bkz: "));
+    close_archive(archive);
+    char *after = slurp(path, &now);
+    assert_int_equal(now, len);
+    assert_memory_equal(after, bytes, len);
+    bk__log_file_deinit(&index);
+    free(bytes);
+    free(after);
 }
 
 static void days_expire_but_never_the_newest_file(void **state)
@@ -631,9 +692,11 @@ int main(void)
         T(a_new_file_torn_at_any_byte_was_never_made),
         T(a_bit_flipped_anywhere_in_a_sealed_file_is_named_with_file_and_byte),
         T(damage_with_whole_blocks_behind_it_is_refused_not_cut),
+        T(a_seal_that_is_missing_is_noticed),
         T(a_file_that_is_missing_is_noticed),
         T(a_gap_is_marked_and_counted),
         T(what_is_erased_is_gone_and_the_rest_is_as_it_was),
+        T(erasing_names_a_damaged_file_and_leaves_it_alone),
         T(days_expire_but_never_the_newest_file),
         T(an_archive_has_one_writer_and_one_log),
     };
