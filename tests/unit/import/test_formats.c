@@ -18,7 +18,7 @@
 enum { FILES_MAX = 16, PATH_BYTES = 512 };
 
 struct world {
-    char folder[PATH_BYTES];
+    const char *folder;
     char path[FILES_MAX][PATH_BYTES];
     struct bk_import_file file[FILES_MAX];
     size_t count;
@@ -163,12 +163,12 @@ static void compare(const struct world *world)
 static void folder_becomes_what_it_should(const char *name, const char *mapping)
 {
     static struct world world;
-    char mapping_path[PATH_BYTES];
+    char folder[PATH_BYTES], mapping_path[PATH_BYTES];
     struct bk_reason reason = {""};
     const char *root = getenv("BK_SOURCE_DIR");
     if (!root) skip();
-    world = (struct world){0};
-    snprintf(world.folder, sizeof world.folder, "%s/tests/fixtures/import/%s", root, name);
+    snprintf(folder, sizeof folder, "%s/tests/fixtures/import/%s", root, name);
+    world = (struct world){.folder = folder};
     snprintf(mapping_path, sizeof mapping_path, "%s/%s", root, mapping ? mapping : "");
     world.formats = bk_import_formats_create(mapping ? mapping_path : NULL, &reason);
     if (!world.formats) fail_msg("%s", reason.text);
