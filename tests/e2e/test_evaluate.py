@@ -3,9 +3,9 @@
 
 Two parts. On our own small data set (tests/fixtures/evaluate) the metrics were worked out by hand: always told. On real
 data, when BASKETRY_DATA and BASKETRY_EVAL point at it, each run's dump is scored by score.py, whose two lines must be evaluate's
-own, and must reach the floor that stands below: skipped, and said so, where there is none.
+own, and must not be worse than what stands below: skipped, and said so, where there is none.
 """
-# time limit: 300 s
+# time limit: 480 s
 import json
 import os
 import pathlib
@@ -19,23 +19,26 @@ RETAILROCKET = ["--train", "retailrocket/train_sessions.txt.zst", "--test", "ret
 ONLINE_RETAIL = ["--data", "online_retail/events.tsv.zst", "--drop", DROP]
 DUNNHUMBY = ["--data", "dunnhumby/events_w96_98.tsv.zst"]
 
-# task, what to read, further words, the least that each metric may be. A floor is a little under what was measured when
-# it was written: it catches a ranker that got worse, not noise.
+# task, what to read, further words, what each metric was when this was written. It may fall by 1 %: that catches a ranker
+# that got worse, not noise. A change that makes one better raises it here.
 REAL = [
-    ("next-item", RETAILROCKET, [], {"hr@20": 0.580, "mrr@20": 0.303}),
-    ("next-item", RETAILROCKET, ["--prequential"], {"hr@20": 0.593, "mrr@20": 0.306}),
-    ("next-basket", ONLINE_RETAIL, [], {"recall@10": 0.188}),
+    ("next-item", RETAILROCKET, [], {"hr@20": 0.6009, "mrr@20": 0.3279}),
+    ("next-item", RETAILROCKET, ["--prequential"], {"hr@20": 0.6137, "mrr@20": 0.3311}),
+    ("next-basket", ONLINE_RETAIL, [], {"recall@10": 0.1965, "ndcg@10": 0.2845}),
+    ("next-basket", ONLINE_RETAIL, ["--context", "discover"], {"explore_recall@10": 0.0533, "explore_recall@20": 0.0845}),
     ("next-basket", ONLINE_RETAIL, ["--user-sample", "500"], {}),
-    ("next-basket", DUNNHUMBY, [], {"recall@10": 0.140}),
-    ("next-basket", ["--data", "coop40/events.tsv.zst"], [], {"recall@10": 0.24}),
-    ("basket-completion", ONLINE_RETAIL, [], {"recall@10": 0.117}),
-    ("basket-completion", DUNNHUMBY, [], {"recall@10": 0.060}),
-    ("basket-completion", ["--data", "bread_basket/events.tsv.zst"], [], {"recall@10": 0.63}),
-    ("basket-completion", ["--data", "groceries/events.tsv.zst"], [], {"recall@10": 0.21}),
-    ("prequential-basket", ONLINE_RETAIL, [], {"recall@10": 0.186}),
-    ("prequential-basket", DUNNHUMBY, [], {"recall@10": 0.147}),
-    ("prequential-basket", ["--data", "coop40/events.tsv.zst"], [], {"recall@10": 0.300}),
+    ("next-basket", DUNNHUMBY, [], {"recall@10": 0.1622, "ndcg@10": 0.1797}),
+    ("next-basket", ["--data", "coop40/events.tsv.zst"], [], {"recall@10": 0.2719}),
+    ("basket-completion", ONLINE_RETAIL, [], {"recall@10": 0.1281}),
+    ("basket-completion", ONLINE_RETAIL, ["--customers"], {"recall@10": 0.1737}),
+    ("basket-completion", DUNNHUMBY, [], {"recall@10": 0.0873}),
+    ("basket-completion", ["--data", "bread_basket/events.tsv.zst"], [], {"recall@10": 0.6769}),
+    ("basket-completion", ["--data", "groceries/events.tsv.zst"], [], {"recall@10": 0.4160}),
+    ("prequential-basket", ONLINE_RETAIL, [], {"recall@10": 0.1895}),
+    ("prequential-basket", DUNNHUMBY, [], {"recall@10": 0.1934}),
+    ("prequential-basket", ["--data", "coop40/events.tsv.zst"], [], {"recall@10": 0.3144}),
 ]
+FALL = 0.99
 
 failures = 0
 
@@ -91,7 +94,7 @@ def scored(data, kit, task, words, more):
     own = evaluate(task, [*words, *more, "--dump", dump], cwd=data)
     if own.returncode:
         return own.stderr, None
-    asked = [word for word in more if word != "--prequential"]
+    asked = [] if more[:1] != ["--user-sample"] else more  # the scorer knows of no other
     command = [sys.executable, "-B", os.path.join(kit, "score.py"), task, *words, *asked, "--dump", dump]
     reference = subprocess.run(command, cwd=data, capture_output=True, text=True, check=False)
     return own.stdout, reference.stdout or reference.stderr
@@ -102,7 +105,7 @@ def real():
     if not (data and kit):
         print("skip - real data: BASKETRY_DATA and BASKETRY_EVAL are not set")
         return
-    for task, words, more, floors in REAL:
+    for task, words, more, measured in REAL:
         name = " ".join([task, words[1].split("/")[0], *more])
         if not os.path.exists(os.path.join(data, words[1])):
             print(f"skip - {name}: no {words[1]}")
@@ -110,9 +113,9 @@ def real():
         own, reference = scored(data, kit, task, words, more)
         tell(own == reference, f"{name}: evaluate and the reference scorer agree to the last digit", f"{own} {reference}")
         got = json.loads(own.splitlines()[0]) if reference else {}
-        for metric, floor in floors.items():
+        for metric, was in measured.items():
             value = got.get(metric, 0)
-            tell(value >= floor, f"{name}: {metric} {value:.4f} is at least {floor}")
+            tell(value >= FALL * was, f"{name}: {metric} {value:.4f} did not fall by 1 % from {was}")
 
 
 by_hand()
