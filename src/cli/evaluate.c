@@ -13,7 +13,20 @@
 
 #include "cli.h"
 
-enum { TASK, TRAIN, TEST, DATA, DROP, DUMP, PREQUENTIAL, USER_SAMPLE, CUSTOMERS, CONTEXT, JSON };
+enum {
+    TASK,
+    TRAIN,
+    TEST,
+    DATA,
+    DROP,
+    DUMP,
+    PREQUENTIAL,
+    USER_SAMPLE,
+    CUSTOMERS,
+    CONTEXT,
+    ITEMS,
+    JSON
+};
 
 static const struct cli_option options[] = {
     [TASK] = {"task", 't', "TASK",
@@ -30,6 +43,7 @@ static const struct cli_option options[] = {
         {"customers", 0, NULL,
          "basket-completion: a cart is its customer's, whose past is known; else nobody's"},
     [CONTEXT] = {"context", 0, "C", "ask for another list than the task's own, such as discover"},
+    [ITEMS] = {"items", 0, "FILE", "categories and brands: item, category path, brand a line"},
     [JSON] = {"json", 'j', NULL, "one JSON object with metrics and cost"},
 };
 
@@ -51,7 +65,7 @@ static const struct cli_usage usage = {
 
 struct given {
     struct eval_options eval;
-    const char *dump;
+    const char *dump, *items;
     bool json;
 };
 
@@ -93,7 +107,7 @@ static int on_option(void *arg, size_t which, const char *value)
     struct given *given = arg;
     const char **text[] = {
         [TRAIN] = &given->eval.train, [TEST] = &given->eval.test, [DATA] = &given->eval.data,
-        [DROP] = &given->eval.drop,   [DUMP] = &given->dump,
+        [DROP] = &given->eval.drop,   [DUMP] = &given->dump,      [ITEMS] = &given->items,
     };
     switch (which) {
     case TASK:
@@ -175,6 +189,9 @@ static int evaluate(struct eval_run *run, const struct given *given, const struc
     cost->load_s = seconds_since(start_ns);
     if (bk__eval_engine_init(&run->engine, &params, &weights))
         return bk_reason_set(reason, BK_ENOMEM, "no memory for the engine");
+    if (!bk__eval_beyond_init(run)) return bk_reason_set(reason, BK_ENOMEM, "out of memory");
+    if (given->items && (code = bk__eval_items_read(run, given->items, reason)) != BK_OK)
+        return code;
     code = open_dump(run, given->dump, reason);
     if (code) return code;
     start_ns = bk__eval_clock_now_ns();
@@ -210,6 +227,26 @@ static void put_cost_json(const struct eval_run *run, const struct cost *cost, s
     bk_buf_printf(out, ", \"refreshes_per_s\": %.0f", calls_per_second(&run->engine.refresh));
     bk_buf_printf(out, ", \"state_bytes\": %llu",
                   (unsigned long long)bk_engine_bytes(&run->engine.engine));
+}
+
+static void put_beyond_json(const struct eval_run *run, struct bk_buf *out)
+{
+    struct eval_beyond_figures figures;
+    if (!bk__eval_beyond_figures(run, &figures)) return;
+    bk_buf_printf(out,
+                  ", \"beyond\": {\"coverage@10\": %.6f, \"diversity@10\": %.6f, "
+                  "\"popularity_rank_listed\": %.1f, \"popularity_rank_wanted\": %.1f}",
+                  figures.coverage, figures.diversity, figures.rank_listed, figures.rank_wanted);
+}
+
+static void tell_beyond(const struct eval_run *run)
+{
+    struct eval_beyond_figures figures;
+    if (!bk__eval_beyond_figures(run, &figures)) return;
+    fprintf(stderr,
+            "beyond accuracy: coverage@10 %.4f, diversity@10 %.4f, mean popularity rank %.1f of "
+            "what was listed, %.1f of what was wanted\n",
+            figures.coverage, figures.diversity, figures.rank_listed, figures.rank_wanted);
 }
 
 static void tell_clock(const char *name, const struct eval_clock *clock)
@@ -253,11 +290,13 @@ static int report(const struct eval_run *run, const struct given *given, const s
 {
     struct bk_buf out = {0};
     bk__eval_report_json(&run->metrics, &out);
+    if (given->json) put_beyond_json(run, &out);
     if (given->json) put_cost_json(run, cost, &out);
     bk_buf_cstr(&out, "}\n");
     if (!given->json) {
         bk__eval_report_line(&run->metrics, &out);
         bk_buf_char(&out, '\n');
+        tell_beyond(run);
         tell_cost(run, cost);
     }
     tell_limits(run);
@@ -278,6 +317,7 @@ static int run(const struct given *given, const struct cli_line *line)
     int error = evaluate(its, given, line->cfg, &cost, &reason);
     int code =
         error ? bk__cli_fail(bk__cli_exit_of(error), "%s", reason.text) : report(its, given, &cost);
+    bk__eval_beyond_deinit(its);
     bk__eval_engine_deinit(&its->engine);
     bk__eval_metrics_deinit(&its->metrics);
     bk__shop_set_deinit(&its->set);

@@ -81,6 +81,16 @@ struct eval_options {
     enum bk_context context;
 };
 
+/** What accuracy does not say: evaluate_beyond.c. Over the first ten of each list. */
+struct eval_beyond {
+    uint32_t *listed, *wanted; /* how often, by item of the set */
+    double diversity;          /* sum over lists */
+    uint64_t lists;            /* of two items and more */
+};
+struct eval_beyond_figures {
+    double coverage, diversity, rank_listed, rank_wanted;
+};
+
 struct eval_run {
     const struct eval_options *options;
     struct shop_set set;
@@ -93,6 +103,7 @@ struct eval_run {
     FILE *dump;
     /* completion: ranked although shown                                     */
     uint64_t shown_left_out;
+    struct eval_beyond beyond;
 };
 
 /** Read the task's files into run->set. 0 or a code with `reason`. */
@@ -101,6 +112,17 @@ enum { EVAL_VALIDATION_MAX = 5000 };
 /** Take away what the task asks for, so that it plays one step earlier, inside the training part
  *  (evaluate_split.c). next-item: of a run without test sessions. 0 or BK_ENOMEM. */
 BK_MUST_CHECK int bk__eval_hold_back(struct eval_run *run, struct bk_reason *reason);
+/** Read facts of the set's items into the engine: lines of item, category path ("A > B") and brand,
+ *  tab separated. 0 or a code with `reason`. */
+BK_MUST_CHECK int bk__eval_items_read(struct eval_run *run, const char *path,
+                                      struct bk_reason *reason);
+/** False: no memory. */
+BK_MUST_CHECK bool bk__eval_beyond_init(struct eval_run *run);
+void bk__eval_beyond_deinit(struct eval_run *run);
+void bk__eval_beyond_add(struct eval_run *run, const struct eval_query *query);
+/** False: no memory. */
+BK_MUST_CHECK bool bk__eval_beyond_figures(const struct eval_run *run,
+                                           struct eval_beyond_figures *out);
 /** Learn and ask as the protocol says; the engine is ready, the metrics are initialised here. 0 or
  *  BK_ENOMEM. */
 BK_MUST_CHECK int bk__eval_play(struct eval_run *run, struct bk_reason *reason);

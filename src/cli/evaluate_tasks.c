@@ -116,6 +116,7 @@ static void ask(struct eval_run *run, struct question *question)
     question->query.list_count = leave_out_shown(run, question, list, count);
     if (run->dump) write_dump(run, question);
     bk__eval_metrics_add(&run->metrics, &question->query);
+    if (run->beyond.listed) bk__eval_beyond_add(run, &question->query);
 }
 
 static int begin(struct eval_run *run, struct bk_reason *reason)

@@ -14,11 +14,12 @@
 #include <stdlib.h>
 #include <time.h>
 
-enum { NAME_TIMEOUT_MS = 500, RUNGS = 3 };
+enum { NAME_TIMEOUT_MS = 500, RUNGS = 3, BECAUSE_COLUMNS = 40 };
 enum { CONTEXT, ITEM, JSON };
 
 static const struct cli_option options[] = {
-    [CONTEXT] = {"context", 'C', "C", "home (default), discover, cart, checkout, product or email"},
+    [CONTEXT] = {"context", 'C', "C",
+                 "home (default), discover, cart, checkout, usual, product or email"},
     [ITEM] = {"item", 'i', "ID", "the item on the page: its list comes before popular"},
     [JSON] = {"json", 'j', NULL, "print the value as Redis holds it"},
 };
@@ -169,7 +170,30 @@ static void put_tags(struct bk_buf *out, const json_t *tags, size_t columns)
     bk_buf_deinit(&line);
 }
 
-static void put_why(struct bk_buf *out, const json_t *item)
+/* The name of what led here, or its id when there is none. */
+static void put_because(struct bk_buf *out, const struct bk_config *cfg, const char *id,
+                        bool *answers)
+{
+    struct bk_buf name = {0};
+    put_name(&name, cfg, id, BECAUSE_COLUMNS, answers);
+    while (name.len && name.p[name.len - 1] == ' ') name.len--;
+    if (name.len)
+        bk_buf_bytes(out, name.p, name.len);
+    else
+        bk__cli_put_text(out, id);
+    bk_buf_deinit(&name);
+}
+
+static void put_usual(struct bk_buf *out, const json_t *item)
+{
+    json_int_t quantity = json_integer_value(json_object_get(item, "quantity"));
+    if (!quantity) return;
+    bk_buf_printf(out, ", usually %lld, ", (long long)quantity);
+    bk__cli_put_text(out, text_of(item, "due"));
+}
+
+static void put_why(struct bk_buf *out, const struct bk_config *cfg, const json_t *item,
+                    bool *answers)
 {
     const char *reason = text_of(item, "reason"), *because = text_of(item, "because");
     if (!reason[0] && !because[0]) return;
@@ -177,8 +201,9 @@ static void put_why(struct bk_buf *out, const json_t *item)
     bk__cli_put_text(out, reason);
     if (because[0]) {
         bk_buf_cstr(out, reason[0] ? ": " : "");
-        bk__cli_put_text(out, because);
+        put_because(out, cfg, because, answers);
     }
+    put_usual(out, item);
     bk_buf_char(out, '\n');
 }
 
@@ -208,7 +233,7 @@ static void put_items(struct bk_buf *out, const struct bk_config *cfg, const jso
         bk_buf_printf(out, "  %6.3f  ", json_number_value(json_object_get(item, "score")));
         put_tags(out, json_object_get(item, "tags"), 32);
         trim_line(out);
-        put_why(out, item);
+        put_why(out, cfg, item, &answers);
     }
 }
 
@@ -253,7 +278,8 @@ static int check_question(const struct cli_line *line, const struct question *qu
         return bk__cli_fail(BK_EXIT_USAGE, "top: an id has at most %d bytes", BK_ID_BYTES_MAX);
     if (bk_context_parse(bk_str_c(question->context)) == BK_CONTEXT_COUNT)
         return bk__cli_fail(
-            BK_EXIT_USAGE, "top: %s is no context (home, discover, cart, checkout, product, email)",
+            BK_EXIT_USAGE,
+            "top: %s is no context (home, discover, cart, checkout, usual, product, email)",
             question->context);
     return BK_CLI_GO_ON;
 }

@@ -59,9 +59,13 @@ void bk_weights_default(struct bk_weights *weights)
     };
     /* clang-format on */
     memcpy(weights->weight, found, sizeof found);
-    /* See src/rank/README.md for what it costs. */
-    for (int situation = 0; situation < BK_SITUATION_COUNT; situation++)
-        weights->diversity[situation] = situation == BK_SITUATION_USUAL ? 0.0f : 0.1f;
+    /* What it costs stands in src/rank/README.md: in a cart, too much. */
+    static const float diversity[BK_SITUATION_COUNT] = {
+        [BK_SITUATION_HOME_LIVE] = 0.05f, [BK_SITUATION_HOME_REST] = 0.1f,
+        [BK_SITUATION_DISCOVER] = 0.05f,  [BK_SITUATION_CHECKOUT] = 0.05f,
+        [BK_SITUATION_PRODUCT] = 0.05f,   [BK_SITUATION_EMAIL] = 0.1f,
+    };
+    memcpy(weights->diversity, diversity, sizeof diversity);
     /* The usual shop is home at rest over what was bought before. */
     memcpy(weights->weight[BK_SITUATION_USUAL], found[BK_SITUATION_HOME_REST],
            sizeof weights->weight[0]);

@@ -307,6 +307,7 @@ struct told *told_stream(struct chance *chance, const struct told_shape *shape, 
         if (chance_one_in(chance, shape->leap_one_in)) now += chance_below(chance, 30 * TOLD_HOUR);
         uint32_t who = skewed(chance, shape->customers);
         stream[i] = random_kind(chance, shape, told_name("c", who), now);
+        if (who % 4) stream[i].event.store = bk_str_c(told_name("shop-", who % 3));
         blur(chance, shape, &stream[i], who);
         stream[i].partition = (int32_t)(who % shape->partitions);
         stream[i].place.offset = next_offset[stream[i].partition];

@@ -451,6 +451,7 @@ static void lists_follow_the_formulas(const char *what, uint64_t seed,
     struct bk_ranker *ranker = bk_ranker_create(&engine, weights);
     assert_non_null(ranker);
     for (int i = 0; i < EVENTS; i++) {
+        stream[i].event.store = BK_STR(""); /* test_usual.c has segments */
         told_apply(&engine, &stream[i]);
         model_apply(model, &stream[i]);
         if (model->sessions > SESSIONS || model->receipts > SESSIONS)
