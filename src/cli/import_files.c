@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <sys/stat.h>
 
+enum { DEPTH_MAX = 8 };
+
 static int no_memory(struct bk_reason *reason)
 {
     return bk_reason_set(reason, BK_ENOMEM, "out of memory");
@@ -49,17 +51,23 @@ static bool is_folder(const char *path)
     return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
 }
 
+/* `depth`: folders above it; a link that leads back up ends there. */
 static int add_folder(struct import_files *files, const struct bk_import_formats *formats,
-                      const char *format, const char *folder, struct bk_reason *reason)
+                      const char *format, const char *folder, int depth, struct bk_reason *reason)
 {
     struct dirent **entry = NULL;
-    int count = scandir(folder, &entry, NULL, alphasort), code = BK_OK;
+    int code = BK_OK;
+    if (depth > DEPTH_MAX)
+        return bk_reason_set(reason, BK_ELIMIT, "%s: more than 8 folders deep", folder);
+    int count = scandir(folder, &entry, NULL, alphasort);
     if (count < 0)
         return bk_reason_set(reason, bk_error_from_errno(errno), "%s: %s", folder, strerror(errno));
     for (int i = 0; i < count; i++) {
         const char *path =
             entry[i]->d_name[0] == '.' || code ? NULL : keep_path(files, folder, entry[i]->d_name);
-        if (path && !is_folder(path)) code = add_file(files, formats, format, path, reason);
+        if (path)
+            code = is_folder(path) ? add_folder(files, formats, format, path, depth + 1, reason)
+                                   : add_file(files, formats, format, path, reason);
         if (code == BK_EINVAL) {
             fprintf(stderr, "left out: %s\n", reason->text);
             code = BK_OK;
@@ -73,7 +81,7 @@ static int add_folder(struct import_files *files, const struct bk_import_formats
 int bk__import_files_add(struct import_files *files, const struct bk_import_formats *formats,
                          const char *format, const char *path, struct bk_reason *reason)
 {
-    if (is_folder(path)) return add_folder(files, formats, format, path, reason);
+    if (is_folder(path)) return add_folder(files, formats, format, path, 0, reason);
     return add_file(files, formats, format, keep_path(files, "", path), reason);
 }
 

@@ -11,7 +11,7 @@ struct import_files {
     size_t path_count, path_cap;
 };
 
-/** Recognise `path` and add it; a folder stands for the files in it, in the order of their names, and
+/** Recognise `path` and add it; a folder stands for all files in it, in the order of their names, and
  *  those of no known form are told on stderr and left out. 0 or a code with `reason`. */
 BK_MUST_CHECK int bk__import_files_add(struct import_files *files,
                                        const struct bk_import_formats *formats, const char *format,

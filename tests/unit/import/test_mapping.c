@@ -147,6 +147,12 @@ static void what_dynamodb_wraps_is_made_plain(void **state)
     assert_null(bk__json_dynamodb(row, &deleted, &reason));
     assert_false(deleted);
     json_decref(row);
+    row = bk__json_line(S("{\"Keys\":{},\"NewImage\":{\"s\":{\"S\":\"new\"}}}"), &reason);
+    doc = bk__json_dynamodb(row, &deleted, &reason); /* an incremental export's */
+    assert_string_equal(json_string_value(json_object_get(doc, "s")), "new");
+    assert_false(deleted);
+    json_decref(doc);
+    json_decref(row);
     row = bk__json_line(S("{\"Keys\":{\"id\":{\"S\":\"1\"}}}"), &reason);
     assert_null(bk__json_dynamodb(row, &deleted, &reason));
     assert_true(deleted);
