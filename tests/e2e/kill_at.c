@@ -1,9 +1,10 @@
 /* kill_at.c -- preloaded into `basketry run`: it is killed at one of its calls to the checkpoint's
  * disk, just before or just after the call.
  *
- *   KILL_AT_DIR  the checkpoint's folder: calls that name a file in it are counted
- *   KILL_AT      which one, from 1; a negative number: after the call, not before
- *   KILL_AT_LOG  the fatal call is written here: "before rename generation-0000000003/MANIFEST"
+ *   KILL_AT_DIR   the checkpoint's folder: only calls that name a file in it count
+ *   KILL_AT_CALL  of which call: write, fsync, rename, mkdir, remove
+ *   KILL_AT       which of these, from 1; a negative number: after the call, not before
+ *   KILL_AT_LOG   the fatal call is written here: "before rename generation-0000000003/MANIFEST"
  *
  * SIGKILL keeps what the kernel was given: what a power cut may take, tests/sim/test_restarts.c takes.
  */
@@ -45,7 +46,8 @@ static void die(const char *when, const char *call, const char *path)
 /* Whether the call is the one; dies here when it is to be killed before it. */
 static int reached(const char *call, const char *path)
 {
-    if (!is_inside(path)) return 0;
+    const char *fatal = getenv("KILL_AT_CALL");
+    if (!fatal || strcmp(call, fatal) != 0 || !is_inside(path)) return 0;
     calls++;
     if (calls == *wanted()) die("before", call, path);
     return calls == -*wanted();
