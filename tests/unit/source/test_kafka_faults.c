@@ -3,6 +3,9 @@
 
 #include "basketry/log.h"
 
+/* Kafka's numbers of two requests (librdkafka keeps their names to itself). */
+enum { API_FETCH = 1, API_HEARTBEAT = 12 };
+
 /* ---- trouble ---- */
 
 static bool is_topic_missing(const struct reader *r)
@@ -179,6 +182,45 @@ static void a_broker_that_goes_and_comes_back_costs_no_record(void **state)
     close_all(&shop, &loop, &r, 5000);
 }
 
+/** The leader of a partition moves, the coordinator of the group goes away: records go on. */
+static void leaders_and_coordinators_may_move(void **state)
+{
+    (void)state;
+    uv_loop_t loop;
+    struct shop shop;
+    struct reader r;
+    open_shop(&shop, 3);
+    open_topic(&shop, BK_TOPIC_EVENTS, 2);
+    sell(&shop, BK_TOPIC_EVENTS, 0, 100);
+    sell(&shop, BK_TOPIC_EVENTS, 1, 100);
+    settle(&shop);
+    rd_kafka_mock_coordinator_set(shop.cluster, "group", "movers", 1);
+    uv_loop_init(&loop);
+    init_reader(&r, &loop);
+    open_reader(&r, &shop, "movers", EVENTS, quick);
+    goal = 200;
+    assert_true(run_until(&r, 15000, has_goal_total));
+    for (int32_t broker = 2; broker <= 3; broker++) {
+        rd_kafka_mock_partition_set_leader(shop.cluster, topic_names[BK_TOPIC_EVENTS], 0, broker);
+        rd_kafka_mock_coordinator_set(shop.cluster, "group", "movers", broker);
+        rd_kafka_mock_push_request_errors(shop.cluster, API_HEARTBEAT, 2,
+                                          RD_KAFKA_RESP_ERR_NOT_COORDINATOR,
+                                          RD_KAFKA_RESP_ERR_COORDINATOR_LOAD_IN_PROGRESS);
+        rd_kafka_mock_push_request_errors(
+            shop.cluster, API_FETCH, 3, RD_KAFKA_RESP_ERR__TRANSPORT, /* a reset */
+            RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION, RD_KAFKA_RESP_ERR__TRANSPORT);
+        sell(&shop, BK_TOPIC_EVENTS, 0, 100);
+        sell(&shop, BK_TOPIC_EVENTS, 1, 100);
+        goal += 200;
+        assert_true(run_until(&r, 20000, has_goal_total));
+    }
+    assert_int_equal(r.seen[BK_TOPIC_EVENTS][0].count, 300);
+    assert_int_equal(r.seen[BK_TOPIC_EVENTS][1].count, 300);
+    assert_int_equal(status_of(&r).state, BK_SOURCE_ASSIGNED);
+    assert_int_equal(status_of(&r).records_lost + status_of(&r).offset_resets, 0);
+    close_all(&shop, &loop, &r, 5000);
+}
+
 /* ---- the group ---- */
 
 /** Not pulled (with records waiting and without) or paused for longer than max.poll.interval.ms. */
@@ -247,6 +289,7 @@ int main(void)
         cmocka_unit_test(a_log_shorter_than_the_state_rests_until_it_is_accepted),
         cmocka_unit_test(a_partition_its_owner_refuses_is_held_and_not_read),
         cmocka_unit_test(a_broker_that_goes_and_comes_back_costs_no_record),
+        cmocka_unit_test(leaders_and_coordinators_may_move),
         cmocka_unit_test(a_silent_owner_stays_a_member),
         cmocka_unit_test(closing_with_the_broker_down_keeps_its_deadline),
     };
