@@ -4,12 +4,20 @@
  *   2. habits: drawn by how due they are, half of them first; then what goes with those is likelier
  *   3. curiosity: complements of what is planned, what season and weather bring, or anything
  *   4. which product: mostly the usual one, unless the shelf is empty or a promotion tempts
+ *   5. in which order: along the shelves
  *
  * COST  lines x habits: some microseconds a visit.
  */
 #include "internal.h"
 
-enum { FRESH_DAYS = 8, TRIES = 6, THEME_PERCENT = 60, THEME_FACTOR = 7, COMPLEMENT_PERCENT = 60 };
+enum {
+    FRESH_DAYS = 8,
+    TRIES = 6,
+    THEME_PERCENT = 60,
+    THEME_FACTOR = 7,
+    COMPLEMENT_PERCENT = 70,
+    COMPANION_PERCENT = 16
+};
 
 static const double NEVER = 1e300;
 
@@ -135,6 +143,20 @@ static void put_another_variety(struct planning *p, uint32_t good, uint32_t firs
     if (product != NONE && product != first) put_want(p, product, false);
 }
 
+/* And some want what goes with it, due or not. */
+static uint32_t put_companion(struct planning *p, uint32_t good)
+{
+    const struct tables *tables = &p->shop->catalogue.tables;
+    const struct good *what = &tables->good[good];
+    if (!what->with_count || !bk__chance_percent(&p->its->chance, COMPANION_PERCENT)) return 0;
+    uint32_t other = what->with[bk__chance_below(&p->its->chance, what->with_count)];
+    if (is_planned(p, other) || !bk__tables_allows(p->kind, &tables->good[other])) return 0;
+    uint32_t product = bk__household_choose(p->shop, p->its, other, true);
+    if (product == NONE) return 0;
+    put_want(p, product, false);
+    return 1;
+}
+
 static uint32_t serve_habits(struct planning *p, uint32_t count)
 {
     uint32_t served = 0;
@@ -148,7 +170,7 @@ static uint32_t serve_habits(struct planning *p, uint32_t count)
         if (product == NONE) continue; /* nothing of it on the shelf */
         put_want(p, product, false);
         put_another_variety(p, p->habit[best].good, product);
-        served++;
+        served += 1 + (served + 1 < count ? put_companion(p, p->habit[best].good) : 0);
     }
     return served;
 }
@@ -209,16 +231,53 @@ static void be_curious(struct planning *p, uint32_t count)
     }
 }
 
-/* Nobody walks through the shop in the order of need. */
-static void shuffle(struct planning *p)
+/* ---- the way through the shop ---- */
+
+/* Department after department, shelf after shelf, in an order of the visit's own; some things only come
+ * to mind later. */
+static uint64_t place_of(struct planning *p, const struct want *want, uint64_t order)
+{
+    const struct good *good = bk__catalogue_good(&p->shop->catalogue, want->product);
+    uint64_t department = bk_mix(order ^ bk_hash(good->level[0].p, good->level[0].len)) >> 40;
+    if (bk__chance_percent(&p->its->chance, 20))
+        department = bk__chance_next(&p->its->chance) >> 40;
+    return department << 16 | good->shelf;
+}
+
+static bool goes_with(const struct planning *p, const struct want *want, const struct want *other)
+{
+    const struct good *good = bk__catalogue_good(&p->shop->catalogue, want->product);
+    uint32_t wanted = p->shop->catalogue.product[other->product].good;
+    for (uint32_t c = 0; c < good->with_count; c++)
+        if (good->with[c] == wanted) return true;
+    return false;
+}
+
+static void move_want(struct want *plan, uint32_t from, uint32_t to)
+{
+    struct want moved = plan[from];
+    for (; from > to; from--) plan[from] = plan[from - 1];
+    plan[to] = moved;
+}
+
+static void walk(struct planning *p)
 {
     struct want *plan = p->visit->plan;
-    for (uint32_t i = p->visit->plan_count; i > 1; i--) {
-        uint32_t j = bk__chance_below(&p->its->chance, i);
-        struct want kept = plan[i - 1];
-        plan[i - 1] = plan[j];
-        plan[j] = kept;
+    uint64_t place[PLAN_MAX], order = bk__chance_next(&p->its->chance);
+    for (uint32_t i = 0; i < p->visit->plan_count; i++) {
+        uint64_t its = place_of(p, &plan[i], order);
+        uint32_t at = i;
+        for (; at && place[at - 1] > its; at--) place[at] = place[at - 1];
+        place[at] = its;
+        move_want(plan, i, at);
     }
+    /* Who takes the pasta thinks of the sauce. */
+    for (uint32_t i = 0; i + 1 < p->visit->plan_count; i++)
+        for (uint32_t j = i + 1; j < p->visit->plan_count; j++)
+            if (goes_with(p, &plan[i], &plan[j]) && bk__chance_percent(&p->its->chance, 70)) {
+                move_want(plan, j, i + 1);
+                break;
+            }
 }
 
 void bk__plan(struct bk_shop *shop, struct shopper *its, bk_wall_ms_t now_ms)
@@ -238,5 +297,5 @@ void bk__plan(struct bk_shop *shop, struct shopper *its, bk_wall_ms_t now_ms)
     favour_complements(&p);
     (void)serve_habits(&p, lines - curious - first);
     be_curious(&p, curious);
-    shuffle(&p);
+    walk(&p);
 }

@@ -375,8 +375,10 @@ static void shop_for(struct bk_shop *shop, struct shopper *its, const struct wan
     struct visit *visit = its->visit;
     struct bk__chance *chance = &its->chance;
     if (bk__chance_percent(chance, 22)) push(visit, STEP_SEARCH, want->product, 1);
-    if (bk__chance_percent(chance, want->curious ? 40 : 10))
+    if (bk__chance_percent(chance, want->curious ? 50 : 16)) {
+        push(visit, STEP_VIEW, want->product, 1); /* this one, that one, then this one after all */
         look_at_another(shop, its, want->product);
+    }
     if (!want->buy || bk__chance_percent(chance, want->curious ? 95 : 62))
         push(visit, STEP_VIEW, want->product, 1);
     if (want->buy)
@@ -386,6 +388,8 @@ static void shop_for(struct bk_shop *shop, struct shopper *its, const struct wan
     else if (bk__chance_percent(chance, 6))
         push(visit, STEP_DISMISS, want->product, 1);
     if (visit->cart_count > 2 && bk__chance_percent(chance, 4)) push(visit, STEP_REMOVE, 0, 0);
+    if (visit->plan_at > 2 && bk__chance_percent(chance, 12)) /* was there another size? */
+        push(visit, STEP_VIEW, visit->plan[bk__chance_below(chance, visit->plan_at)].product, 1);
 }
 
 static void shop_on(struct bk_shop *shop, struct shopper *its)

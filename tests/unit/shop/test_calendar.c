@@ -24,7 +24,7 @@ static const struct year *a_year(void)
     static bool done;
     if (done) return &year;
     done = true;
-    struct bk_shop *shop = kit_shop(1, 150);
+    struct bk_shop *shop = kit_shop(1, 100);
     struct bk_shop_record record;
     while (bk_shop_next(shop, &record) &&
            record.time_ms < KIT_START + (YEAR_DAYS - 6) * (bk_wall_ms_t)KIT_DAY_MS) {
