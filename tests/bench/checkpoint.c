@@ -131,6 +131,39 @@ static double load_again(const struct bk_state_params *params, const char *dir,
     return ms;
 }
 
+/* What one shopper, one live session and one pair take, all they hang on included. */
+static void put_sizes(const struct bk_engine *engine)
+{
+    uint64_t subjects = 0, subject_bytes = 0, sessions = 0, session_bytes = 0, pairs = 0,
+             row_bytes = 0;
+    for (int32_t p = 0; p < engine->shard_top; p++) {
+        const struct bk_shard *shard = engine->shards[p];
+        subject_bytes += bk_arena_root(&shard->heap)->live +
+                         bk_arena_root(&shard->subjects.arena)->live +
+                         bk_arena_bytes(&shard->index.heads);
+        for (uint32_t n = 1; n <= bk_table_top(&shard->subjects); n++) {
+            const struct bk_subject *sub = bk_subject(shard, n);
+            const struct bk_session *sess = sub->alive ? bk_subject_session(shard, sub) : NULL;
+            subjects += sub->alive != 0;
+            sessions += sess != NULL;
+            if (sess)
+                session_bytes +=
+                    bk_arena_block_bytes(sizeof *sess + sess->cap * sizeof sess->seen[0]);
+        }
+    }
+    for (uint32_t item = 1; item <= bk_table_top(&engine->shared.items); item++)
+        for (int kind = 0; kind < BK_PAIR_KIND_COUNT; kind++) {
+            bk_ref_t row = bk_item(&engine->shared, item)->rows[kind];
+            pairs += bk_map_count(&engine->shared.heap, row);
+            if (row) row_bytes += bk_arena_block_bytes(bk_map_bytes(&engine->shared.heap, row));
+        }
+    printf("\"subjects\":%llu,\"bytes_per_subject\":%.0f,\"sessions\":%llu,"
+           "\"bytes_per_session\":%.0f,\"pairs\":%llu,\"bytes_per_pair\":%.1f,",
+           (unsigned long long)subjects, (double)subject_bytes / (double)bk_max_u64(subjects, 1),
+           (unsigned long long)sessions, (double)session_bytes / (double)bk_max_u64(sessions, 1),
+           (unsigned long long)pairs, (double)row_bytes / (double)bk_max_u64(pairs, 1));
+}
+
 int main(int argc, char **argv)
 {
     if (argc < 2) return fprintf(stderr, "usage: bench_checkpoint DIR [MIB] [COPY_MIB]\n"), 64;
@@ -173,6 +206,7 @@ int main(int argc, char **argv)
     bool same = false;
     double load_ms = load_again(&params, argv[1], &bench.engine, &same);
     printf("{\"state_mib\":%.0f,", (double)bk_engine_bytes(&bench.engine) / (1 << 20));
+    put_sizes(&bench.engine);
     put_turns("without", &bench.quiet);
     put_turns("with", &bench.busy);
     printf("\"write_ms\":%.0f,\"file_mib\":%.0f,\"failures\":%llu,\"copies_mib\":%.1f,\"load_ms\":%"

@@ -10,6 +10,7 @@ import argparse
 import contextlib
 import json
 import os
+import shutil
 import signal
 import socket
 import statistics
@@ -26,6 +27,7 @@ TOPIC = "shop.events"
 TICKS = os.sysconf("SC_CLK_TCK")
 OWNERS = ["ours", "librdkafka", "hiredis", "libuv", "rest"]  # as in malloc_count.c
 RATE = 5000
+CHECKPOINT_INTERVAL = "2s"
 WAIT_S = 120
 
 
@@ -46,6 +48,7 @@ def parse():
     args.events = args.events or (120_000 if args.quick else 500_000)
     args.pairs = args.pairs or (1 if args.quick else 5)
     args.rate_s = 5 if args.quick else 30
+    args.state_mib = 128 if args.quick else 1024
     args.stage_events, args.stage_repeats = (30_000, 3) if args.quick else (200_000, 5)
     return args
 
@@ -93,7 +96,7 @@ class Pipeline:
 
     runs = 0
 
-    def __init__(self, bench, preload=False):
+    def __init__(self, bench, preload=False, **settings_more):
         Pipeline.runs += 1
         self.socket = bench.scratch / "control.sock"
         self.log = bench.scratch / "run.log"
@@ -101,6 +104,7 @@ class Pipeline:
         settings = {
             "kafka.brokers": bench.kafka, "kafka.group": f"bench-{os.getpid()}-{Pipeline.runs}",
             "redis.url": bench.redis_url, "control.socket": self.socket, "log.level": "warn",
+            **{key.replace("__", "."): value for key, value in settings_more.items()},
         }
         command = [bench.build / "basketry", "run"]
         for key, value in settings.items():
@@ -187,10 +191,10 @@ class Bench:
         calls = self.redis.info("commandstats").get("cmdstat_set", {"calls": 0})["calls"]
         return calls, self.redis.info("stats")["total_net_input_bytes"]
 
-    def pipeline_backlog(self):
+    def pipeline_backlog(self, **settings):
         """One run over the backlog: from the first records seen to the last list written."""
         self.empty_redis()
-        pipeline = Pipeline(self)
+        pipeline = Pipeline(self, **settings)
         try:
             first = pipeline.when("a first record", lambda g: g["records"] > 0, step_s=0.01)
             last = pipeline.when("the end", lambda g: g["records"] >= self.events and g["dirty"] == g["inflight"] == 0)
@@ -252,13 +256,19 @@ class Bench:
         del run
         return {owner: n / self.events for owner, n in zip(OWNERS, calls)}
 
-    def at_rate(self, rate, seconds):
+    def checkpointed(self):
+        """Settings of a run that writes generations one after the other, far more often than any shop's."""
+        folder = self.scratch / "checkpoints"
+        shutil.rmtree(folder, ignore_errors=True)
+        return {"checkpoint__dir": folder, "checkpoint__interval": CHECKPOINT_INTERVAL}
+
+    def at_rate(self, rate, seconds, **settings):
         """Events at a steady rate into a pipeline that waits for them; both start from nothing."""
         services = self.scratch / "services"
         subprocess.run([ROOT / "tools" / "services", "reset", "--dir", services], check=True,
                        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         self.empty_redis()
-        pipeline = Pipeline(self)
+        pipeline = Pipeline(self, **settings)
         try:
             def assigned():
                 source = ask(pipeline.socket, "status")["source"]
@@ -268,13 +278,14 @@ class Bench:
             first = pipeline.glance()
             made = self.program("load", self.kafka, TOPIC, int(rate * seconds), int(rate))
             last = pipeline.when("the end", lambda g: g["records"] >= made["events"] and g["dirty"] == g["inflight"] == 0)
-            age = ask(pipeline.socket, "status")["age_ms"]
+            status = ask(pipeline.socket, "status")
+            age, generations = status["age_ms"], (status["checkpoint"] or {}).get("written", 0)
             memory = resident_mb(pipeline.pid)
         finally:
             pipeline.stop()
         events = last["records"] - first["records"]
         return {
-            "rate": rate, "made_per_s": made["events"] / made["seconds"], "age_ms": age, "rss_mb": memory,
+            "rate": rate, "generations": generations, "made_per_s": made["events"] / made["seconds"], "age_ms": age, "rss_mb": memory,
             "shopper_lists_per_event": (last["lists"] - first["lists"]) / events,
             "cpu_us_per_event": (last["cpu"] - first["cpu"]) / events * 1e6,
             "cpu_share": (last["cpu"] - first["cpu"]) / made["seconds"],
@@ -297,10 +308,11 @@ def measure(args):
     bench.load(args.events)
     say("bench: one run to learn what the pipeline writes")
     learned = bench.pipeline_backlog()
-    result["pipeline"], result["ceiling"] = [], []
+    result["pipeline"], result["ceiling"], result["checkpointed"] = [], [], []
     for pair in range(args.pairs):
         result["ceiling"].append(bench.ceiling_backlog(learned["lists_per_event"], learned["command_bytes"]))
         result["pipeline"].append(bench.pipeline_backlog())
+        result["checkpointed"].append(bench.pipeline_backlog(**bench.checkpointed()))
         say(f"bench: pair {pair + 1} of {args.pairs}: pipeline {result['pipeline'][-1]['events_per_s']:,.0f},"
             f" ceiling {result['ceiling'][-1]['events_per_s']:,.0f} events/s")
     say("bench: allocations")
@@ -313,6 +325,10 @@ def measure(args):
     for rate in (RATE, round(half, -2)):
         say(f"bench: {rate:,.0f} events/s for {args.rate_s} s")
         result["rates"].append(bench.at_rate(rate, args.rate_s))
+    say(f"bench: {RATE:,.0f} events/s with a generation every {CHECKPOINT_INTERVAL}")
+    result["rates"].append(bench.at_rate(RATE, args.rate_s, **bench.checkpointed()))
+    say(f"bench: a checkpoint of {args.state_mib} MiB, in memory")
+    result["checkpoint"] = bench.program("checkpoint", bench.scratch / "large", args.state_mib)
     result["load_average_after"] = os.getloadavg()[0]
     return result
 
@@ -338,9 +354,9 @@ def spread(runs, key):
     return text if len(values) == 1 else f"{text} ({number(values[0])}..{number(values[-1])})"
 
 
-def ratio(result, key):
+def ratio(result, key, one="pipeline", other="ceiling"):
     """The median of the pairs' ratios: what a noisy hour does to both cancels out."""
-    ratios = sorted(a[key] / b[key] for a, b in zip(result["pipeline"], result["ceiling"]) if b[key])
+    ratios = sorted(a[key] / b[key] for a, b in zip(result[one], result[other]) if b[key])
     text = f"{statistics.median(ratios):.2f}"
     return text if len(ratios) == 1 else f"{text} ({ratios[0]:.2f}..{ratios[-1]:.2f})"
 
@@ -361,6 +377,20 @@ def rows_backlog(result):
     yield "lists due per event / written (coalescing)", f"{due:.2f} / {wrote:.2f} = {due / max(wrote, 1e-9):.1f}", "", ""
 
 
+def rows_checkpoint(result):
+    with_it, one = result["checkpointed"], result["checkpoint"]
+    for key, label in (("events_per_s", "backlog, a generation every " + CHECKPOINT_INTERVAL + ": events/s (ratio: to none)"),
+                       ("cpu_us_per_event", "the same: CPU us per event")):
+        yield label, spread(with_it, key), "", ratio(result, key, "checkpointed", "pipeline")
+    without, during = one["without"], one["with"]
+    yield (f"{one['state_mib']:.0f} MiB of state: ms of a turn of 128 events, p50 / p99 / p99.9 / max",
+           *(f"{turns['p50_ms']:.1f} / {turns['p99_ms']:.1f} / {turns['p999_ms']:.1f} / {turns['max_ms']:.1f}" for turns in (during, without)),
+           "(left: while it is written)")
+    yield "the same: s to write under full load / to lay back", f"{one['write_ms'] / 1000:.1f} / {one['load_ms'] / 1000:.1f}", "", ""
+    yield ("bytes per shopper / live session / pair",
+           f"{one['bytes_per_subject']:.0f} / {one['bytes_per_session']:.0f} / {one['bytes_per_pair']:.1f}", "", "")
+
+
 def rows_allocations(result):
     ours, theirs = result["malloc_per_event"]["pipeline"], result["malloc_per_event"]["ceiling"]
     for owner in OWNERS:
@@ -369,7 +399,7 @@ def rows_allocations(result):
 
 def rows_rates(result):
     for run in result["rates"]:
-        at = f"at {run['rate']:,.0f}/s"
+        at = f"at {run['rate']:,.0f}/s" + (f", {run['generations']} generations" if run["generations"] else "")
         age = run["age_ms"]
         yield (f"{at}: age ms p50 / p99 / p99.9 / max",
                f"{age['p50']:.0f} / {age['p99']:.0f} / {age['p999']:.0f} / {age['max']:.0f}", "", "")
@@ -403,7 +433,7 @@ def print_stages(stages):
 def report(result):
     if "pipeline" in result:
         rows = [("what", "pipeline", "ceiling", "ratio")]
-        rows += [*rows_backlog(result), *rows_allocations(result), *rows_rates(result)]
+        rows += [*rows_backlog(result), *rows_allocations(result), *rows_rates(result), *rows_checkpoint(result)]
         print_table(rows)
         print()
     print_stages(result["stages"])
