@@ -24,7 +24,8 @@ static const char *keep_path(struct import_files *files, const char *folder, con
     files->path = array;
     char *path = malloc(bytes);
     if (!path) return NULL;
-    snprintf(path, bytes, "%s%s%s", folder, *folder ? "/" : "", name);
+    bool slash = *folder && folder[strlen(folder) - 1] != '/';
+    snprintf(path, bytes, "%s%s%s", folder, slash ? "/" : "", name);
     files->path[files->path_count++] = path;
     return path;
 }

@@ -127,6 +127,10 @@ tell(run.returncode == 0 and len(ids) == 2 * len(EXPECTED) and all(ids.count(one
 run = basketry("--dry-run", FIXTURE / "events.tsv")
 tell(run.returncode == 0 and "nowhere" in run.stdout and len(read_topic("shop.events")[0]) == len(again),
      "a dry run counts and writes nothing", run.stdout)
+began = time.monotonic()
+run_slow = basketry("--speed", "6x", "--dry-run", FIXTURE / "events.tsv")
+took = time.monotonic() - began
+tell(run_slow.stdout == run.stdout and 11 / 6 <= took < 11, f"eleven seconds of the data's clock at 6x take a sixth ({took:.1f} s)")
 plain = (FIXTURE / "events.tsv").read_bytes()
 for name, packed in {"gzip": gzip.compress(plain), "zstd": subprocess.run(["zstd", "-qc"], input=plain, capture_output=True, check=True).stdout}.items():
     Path("packed.tsv").write_bytes(packed)

@@ -211,6 +211,20 @@ static void a_file_of_another_form_is_told_with_what_it_lacks(void **state)
     assert_non_null(strstr(bad.text, "1:1: UTF-16"));
 }
 
+static void the_table_with_the_most_names_in_common_is_taken(void **state)
+{
+    static const char more[] = "[more]\nrecognise=a,b\nalways=view\nitem=a\nuser=u\n";
+    static const char less[] = "[less]\nrecognise=a\nalways=view\nitem=i\nuser=u\n";
+    char both[256];
+    struct bk_reason bad; /* a file without the column i would be refused by [less] */
+    (void)state;
+    snprintf(both, sizeof both, "%s%s", more, less);
+    assert_int_equal(import(both, "a,b,u\n1,2,3\n", &bad), BK_OK);
+    snprintf(both, sizeof both, "%s%s", less, more);
+    assert_int_equal(import(both, "a,b,u\n1,2,3\n", &bad), BK_OK);
+    assert_int_equal(import(both, "a,u\n1,3\n", &bad), BK_EINVAL);
+}
+
 static void a_file_that_was_cut_off_ends_the_import(void **state)
 {
     static const char json[] = "[t]\nform=json\nrecognise=i\nalways=view\nitem=i\nuser=u\n";
@@ -251,6 +265,7 @@ int main(void)
         cmocka_unit_test(a_path_finds_members_elements_and_chosen_elements),
         cmocka_unit_test(what_dynamodb_wraps_is_made_plain),
         cmocka_unit_test(a_file_of_another_form_is_told_with_what_it_lacks),
+        cmocka_unit_test(the_table_with_the_most_names_in_common_is_taken),
         cmocka_unit_test(a_file_that_was_cut_off_ends_the_import),
         cmocka_unit_test(bytes_that_are_not_utf8_are_told_or_read_as_latin1),
     };

@@ -205,6 +205,23 @@ static void importing_twice_gives_the_same_event_ids(void **state)
     forget(&second);
 }
 
+#define UCI "InvoiceNo,StockCode,Description,Quantity,InvoiceDate,UnitPrice,CustomerID,Country\n"
+
+static void a_receipt_is_called_by_its_order_wherever_its_rows_stand(void **state)
+{
+    struct world one = {0}, other = {0};
+    (void)state;
+    import(&one, UCI "7,tea,T,1,1/1/2011 8:00,1,u,UK\n7,milk,M,1,1/1/2011 8:00,1,u,UK\n");
+    import(&other, UCI "7,milk,M,1,1/1/2011 8:00,1,u,UK\n7,tea,T,1,1/1/2011 8:00,1,u,UK\n"
+                       "8,tea,T,1,1/1/2011 8:00,1,u,UK\n");
+    assert_int_equal(one.ids.len, 37);
+    assert_int_equal(other.ids.len, 2 * 37);
+    assert_memory_equal(one.ids.p, other.ids.p, 37);
+    assert_memory_not_equal(one.ids.p, other.ids.p + 37, 36);
+    forget(&one);
+    forget(&other);
+}
+
 /* ---- bad rows
  * ---------------------------------------------------------------------------------------- */
 
@@ -368,6 +385,7 @@ int main(void)
         cmocka_unit_test(without_a_clock_a_row_takes_a_second),
         cmocka_unit_test(a_receipt_over_the_limit_is_split_into_orders_of_their_own),
         cmocka_unit_test(importing_twice_gives_the_same_event_ids),
+        cmocka_unit_test(a_receipt_is_called_by_its_order_wherever_its_rows_stand),
         cmocka_unit_test(a_bad_row_is_named_and_left_out),
         cmocka_unit_test(an_id_may_have_128_bytes_and_no_more),
         cmocka_unit_test(a_file_of_another_form_is_refused),
