@@ -27,6 +27,12 @@ static struct sim_record *append(struct sim_partition *part, bk_wall_ms_t timest
     return record;
 }
 
+void sim_log_append(struct sim_log *log, int32_t partition, bk_wall_ms_t timestamp_ms, bk_str_t key,
+                    bk_str_t value)
+{
+    append(&log->events[partition], timestamp_ms, 0, key, value);
+}
+
 /* The builders leave out what state does not read; the schemas want it. */
 static void complete(struct bk_event *event)
 {

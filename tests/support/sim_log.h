@@ -32,6 +32,9 @@ struct sim_log {
  *  left out is filled in. `gap` offsets are left out before it, as compaction and transactions
  *  leave them. */
 void sim_log_tell(struct sim_log *log, const struct told *told, int32_t partition, uint32_t gap);
+/** Append a record of shop.events as it is. */
+void sim_log_append(struct sim_log *log, int32_t partition, bk_wall_ms_t timestamp_ms, bk_str_t key,
+                    bk_str_t value);
 /** Append a product's facts. */
 void sim_log_product(struct sim_log *log, const char *item, const char *name);
 /** Append bytes that are not an event: noise, a damaged copy of the partition's last record, or a
