@@ -106,7 +106,7 @@ struct bk_pair {
     uint32_t total;   /* how often, saturating */
     /* the same in 256ths; a receipt of n lines strengthens its pairs by 1 / sqrt(n) */
     uint32_t strength;
-    uint32_t after;  /* bought: the part of it where the partner was put in later */
+    uint32_t after;  /* bought: of total, those where the partner was put in later */
     uint16_t epoch;  /* the largest epoch that counted, modulo 2^16 */
     uint16_t now;    /* how often in that epoch, saturating */
     uint16_t before; /* how often in the one before */
@@ -226,6 +226,9 @@ struct bk_shared_totals {
     /* The rhythm of this shop, by step: purchases of an item that its customer's share of receipts
      * made one expect (16 fraction bits), and those that came. */
     uint64_t rhythm_expected_q16[BK_RHYTHM_STEPS], rhythm_came[BK_RHYTHM_STEPS];
+    /* Whether receipts keep an order: sums over the bought pairs of n, n^2 and d^2, n being how often
+     * and d how much oftener one way round than the other. */
+    uint64_t order_n, order_n2, order_d2;
     /* points of whole acts (a receipt counts once), by epoch modulo 16 */
     uint64_t acts[BK_EPOCH_SLOTS];
     uint32_t acts_epoch; /* the newest of the 16 */
@@ -302,6 +305,9 @@ float bk_item_popularity(const struct bk_shared *shared, uint32_t item, uint32_t
 /** Popularity of all acts together: an item's popularity divided by it is the share of the acts
  *  that were about the item. */
 float bk_acts_popularity(const struct bk_shared *shared, uint32_t epoch);
+/** How alike the orders of receipts are: 0 where two items stand now this way round and now that, 1
+ *  where always the same way. */
+float bk_order_kept(const struct bk_shared *shared);
 /** How much more often than others the item is bought again, 1 = as often: the square root of the
  *  ratio, pulled towards 1 by BK_AGAIN_REG receipts. */
 float bk_item_again(const struct bk_shared *shared, uint32_t item);

@@ -10,8 +10,9 @@
  *   item cosine      score(j) = sum_i w_i f^back(i) c_ij / sqrt((n_i + r)(n_j + r)),  r = 20
  *                    Sarwar et al. 2001, with shrinkage
  *   bought together  score(j) = sum_i w_i 0.85^back(i) c_ij / ((n_i + r)^(5/8) (n_j + r)^(3/8)),
- *                    c: a receipt of n lines counts 1 / sqrt(n); from a cart 0.3 of that where
- *                    j was put in before i: what comes next is asked for
+ *                    c: a receipt of n lines counts 1 / sqrt(n); from a cart 0.3 of that
+ *                    where j is put in before i, as far as receipts keep an order at all:
+ *                    what comes next is asked for
  *   receipt kNN      as session kNN, over receipts (neighbours.c)
  *   repeat           score(j) = (taken_sp + 5 usual_p) / (asked_sp + 5)
  *                    p the place of j among the session's items by last sight, s the step before:
@@ -98,6 +99,17 @@ static bool is_cart(const struct bk__view *view)
     return view->situation == BK_SITUATION_CART || view->situation == BK_SITUATION_CHECKOUT;
 }
 
+/* More doubt than this leaves no order. */
+#define NO_ORDER 1000.0f
+
+/* Of a Beta(k/2, k/2) of ways round the mean square of 2p - 1 is 1 / (k + 1): k is the doubt. */
+static struct bk__order order_of(const struct bk__view *view, const struct walk *walk)
+{
+    float kept =
+        walk->behind < 1.0f && is_cart(view) ? bk_order_kept(&view->ranker->engine->shared) : 0.0f;
+    return (struct bk__order){walk->behind, kept > 0.0f ? 1.0f / kept - 1.0f : NO_ORDER};
+}
+
 static void walk_row(const struct bk__view *view, const struct walk *walk, uint32_t from,
                      float ours, uint32_t distinct_min)
 {
@@ -105,9 +117,11 @@ static void walk_row(const struct bk__view *view, const struct walk *walk, uint3
     bk_ref_t row = bk_item(shared, from)->rows[walk->kind];
     if (!row) return;
     const struct bk_map_head *head = bk_map_head(&shared->heap, row);
+    struct bk__order order = order_of(view, walk);
     bk__contribute_row(view->ranker, (const struct bk_pair *)(head + 1),
-                       (uint32_t)1 << head->slots_log2, ours, is_cart(view) ? walk->behind : 1.0f,
-                       from, head->count > walk->most ? walk->least : 1, distinct_min);
+                       (uint32_t)1 << head->slots_log2, ours,
+                       order.doubt < NO_ORDER ? &order : NULL, from,
+                       head->count > walk->most ? walk->least : 1, distinct_min);
 }
 
 /* The partner's root is the same in every term of its sum: it is multiplied in once, here. A sum

@@ -85,19 +85,27 @@ static uint32_t used_slots(const struct bk_pair *row, uint32_t slots, uint32_t l
     return kept;
 }
 
+/* The chance that the partner comes after, from how it stood before: pulled to one half the more,
+ * the less receipts keep an order. */
+static inline float share_of_order(const struct bk__order *order, const struct bk_pair *pair)
+{
+    float after = ((float)pair->after + 0.5f * order->doubt) / ((float)pair->total + order->doubt);
+    return order->behind + (1.0f - order->behind) * after;
+}
+
 void bk__contribute_row(struct bk_ranker *ranker, const struct bk_pair *row, uint32_t slots,
-                        float scale, float behind, uint32_t because, uint32_t least,
-                        uint32_t distinct_min)
+                        float scale, const struct bk__order *order, uint32_t because,
+                        uint32_t least, uint32_t distinct_min)
 {
     uint8_t used[BLOCK];
     scale *= (float)(1 << FIXED_BITS) / (float)BK_STRENGTH_ONE;
-    float all = scale * behind, more = scale - all; /* more: what was put in after it */
     for (uint32_t at = 0; at < slots; at += BLOCK) {
         uint32_t count = used_slots(row + at, slots - at < BLOCK ? slots - at : BLOCK, least,
                                     distinct_min, used);
         for (uint32_t i = 0; i < count; i++) {
             const struct bk_pair *pair = &row[at + used[i]];
-            float amount = all * (float)pair->strength + more * (float)pair->after;
+            float amount = scale * (float)pair->strength;
+            if (order) amount *= share_of_order(order, pair);
             contribute(ranker, pair->partner, (uint64_t)(int64_t)amount, because, pair->total);
         }
     }

@@ -90,12 +90,17 @@ struct bk__candidate *bk__candidate_of(struct bk_ranker *ranker, uint32_t item);
 /* One contribution (>= 0) to the feature being gathered, from `because`, seen `evidence` times. */
 void bk__contribute(struct bk_ranker *ranker, uint32_t item, float value, uint32_t because,
                     uint32_t evidence);
+/* What the order of a cart says: a partner that always comes before counts `behind`; how an order
+ * was kept is seen through so many receipts of chance. */
+struct bk__order {
+    float behind, doubt;
+};
 /* Contributions scale * strength of every pair of a row (slots of a bk_map, empty ones among them),
- * `behind` of it where the partner did not come after, from `because`; pairs counted less than `least` (>= 1), or of fewer distinct shoppers, are left
+ * less by `order` (NULL: it says nothing), from `because`; pairs counted less than `least` (>= 1), or of fewer distinct shoppers, are left
  * out. */
 void bk__contribute_row(struct bk_ranker *ranker, const struct bk_pair *row, uint32_t slots,
-                        float scale, float behind, uint32_t because, uint32_t least,
-                        uint32_t distinct_min);
+                        float scale, const struct bk__order *order, uint32_t because,
+                        uint32_t least, uint32_t distinct_min);
 /* Add the gathered feature to the scores and make the accumulators ready for the next. `share`:
  * each candidate counts with its share of the feature's total, so that a long row does not drown
  * the others. */

@@ -9,7 +9,7 @@
  *   sim(s, n)  = sum over common items i of w_i f^back(i) / sqrt(m_i + 5) / sqrt(|n|),  m_i the
  *   postings of i that are walked
  *   score(j)   = sum over the k most similar n with j of sim(s, n) g^|q(j) - q(i*)|,
- *   0.3 of it in a receipt where q(j) < q(i*)
+ *   in a receipt 0.3 of it where q(j) < q(i*), as far as receipts keep an order at all
  *
  *   q is an item's place in n, i* the latest item of s that n has. After VSTAN (Ludewig, Mauro,
  *   Latifi, Jannach 2021), but an item that everybody sees says less about a shopper (1 / sqrt(m_i
@@ -135,7 +135,7 @@ static void fetch_items(const struct bk_shared *shared, uint32_t session)
 
 /* One neighbour's items, each worth more the nearer it stands to the item both have. */
 static void vote(const struct bk__view *view, const struct knn *knn,
-                 const struct bk__neighbour *neighbour, const float *near)
+                 const struct bk__neighbour *neighbour, float behind, const float *near)
 {
     const struct bk_shared *shared = &view->ranker->engine->shared;
     const struct bk_posted *posted = bk_table_read(&shared->posted, neighbour->session);
@@ -145,7 +145,7 @@ static void vote(const struct bk__view *view, const struct knn *knn,
     const struct bk_item_hot *hot = bk_item_hot(shared, common); /* evidence: what has the link */
     uint32_t evidence = knn->kind == BK_POSTING_SESSION ? hot->sessions : hot->receipts;
     uint32_t first = met > knn->reach ? met - knn->reach : 0;
-    float before = neighbour->similarity * knn->behind;
+    float before = neighbour->similarity * behind;
     for (uint32_t place = first; place < posted->count && place <= met + knn->reach; place++) {
         float worth =
             place < met ? before * near[met - place] : neighbour->similarity * near[place - met];
@@ -168,8 +168,9 @@ void bk__gather_neighbours(const struct bk__view *view, enum bk_scorer scorer)
         select_nearest(shared, ranker->neighbour, count, knn->voters);
         count = knn->voters;
     }
+    float behind = 1.0f - (1.0f - knn->behind) * bk_order_kept(shared);
     float near[BK__NEIGHBOUR_REACH + 1] = {1.0f};
     for (uint32_t d = 1; d <= knn->reach; d++) near[d] = near[d - 1] * knn->near;
     for (uint32_t i = 0; i < count; i++) fetch_items(shared, ranker->neighbour[i].session);
-    for (uint32_t i = 0; i < count; i++) vote(view, knn, &ranker->neighbour[i], near);
+    for (uint32_t i = 0; i < count; i++) vote(view, knn, &ranker->neighbour[i], behind, near);
 }

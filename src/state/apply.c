@@ -154,7 +154,7 @@ static void learn_line(struct bk__turn *turn, uint32_t i, uint32_t lines, uint32
     for (uint32_t j = 0; j < lines; j++)
         if (i != j)
             bk__pair_share(turn->engine, BK_PAIR_BOUGHT, item[i], item[j], 1, strength,
-                           j > i ? strength : 0, turn->pair_epoch, turn->who);
+                           j > i, turn->pair_epoch, turn->who);
 }
 
 /* All pairs of the first receipt_lines_max distinct lines, both ways. */

@@ -109,7 +109,7 @@ void bk__points_add(struct bk_engine *engine, uint32_t item, uint32_t epoch, uin
 void bk__acts_add(struct bk_engine *engine, uint32_t epoch, uint32_t points);
 
 /* ---- pairs.c ---- */
-/* What happened `weight` times, as strong as `strength`; `after` of it with b put in after a. */
+/* What happened `weight` times, as strong as `strength`; `after` of them with b put in after a. */
 void bk__pair_share(struct bk_engine *engine, enum bk_pair_kind kind, uint32_t a, uint32_t b,
                     uint32_t weight, uint32_t strength, uint32_t after, uint16_t epoch,
                     uint16_t who);

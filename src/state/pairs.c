@@ -33,6 +33,25 @@ void bk__pair_count(struct bk_pair *pair, uint16_t epoch, uint32_t weight)
     pair->total = bk__add_u32(pair->total, weight);
 }
 
+/* One receipt more that holds both, b put in after a or not. Sums of squares, so that each receipt
+ * adds the same whenever it comes. */
+static void count_order(struct bk_shared *shared, const struct bk_pair *pair, uint32_t after)
+{
+    struct bk_shared_totals *totals = bk__totals(shared);
+    int64_t n = pair->total, d = 2 * (int64_t)pair->after - n;
+    totals->order_n++;
+    totals->order_n2 += (uint64_t)(2 * n + 1);
+    totals->order_d2 += (uint64_t)(after ? 2 * d + 1 : 1 - 2 * d);
+}
+
+float bk_order_kept(const struct bk_shared *shared)
+{
+    const struct bk_shared_totals *totals = bk_totals(shared);
+    if (totals->order_d2 <= totals->order_n) return 0.0f; /* what chance gives */
+    return (float)((double)(totals->order_d2 - totals->order_n) /
+                   (double)(totals->order_n2 - totals->order_n));
+}
+
 static bool is_weaker(const struct bk__weak *a, const struct bk__weak *b)
 {
     return a->strength != b->strength ? a->strength < b->strength : a->id_hash < b->id_hash;
@@ -104,6 +123,7 @@ void bk__pair_share(struct bk_engine *engine, enum bk_pair_kind kind, uint32_t a
         }
         if (bk_item(shared, a)->rows[kind] != row) bk__item(shared, a)->rows[kind] = row;
     }
+    if (kind == BK_PAIR_BOUGHT) count_order(shared, pair, after);
     bk__pair_count(pair, epoch, weight);
     pair->strength = bk__add_u32(pair->strength, strength);
     pair->after = bk__add_u32(pair->after, after);

@@ -126,7 +126,7 @@ static void pair_add_after(struct turn *turn, enum bk_pair_kind kind, uint32_t a
     uint32_t who = 1u << (bk_hash(turn->sub->id, strlen(turn->sub->id)) % 16);
     double strength = weight / (kind == BK_PAIR_BOUGHT ? sqrt(turn->lines) : 1);
     PUSH(m->pair, m->pairs, m->pairs_cap,
-         (struct model_pair){kind, a, b, weight, epoch, who, strength, after ? strength : 0});
+         (struct model_pair){kind, a, b, weight, epoch, who, strength, after});
 }
 
 static void pair_add(struct turn *turn, enum bk_pair_kind kind, uint32_t a, uint32_t b,
@@ -649,6 +649,20 @@ double model_again(const struct model *m, uint32_t item)
     }
     double usual = (again + 1) / (known + 1);
     return sqrt((m->item_again[item] + 20 * usual) / (m->item_known[item] + 20) / usual);
+}
+
+double model_order_kept(const struct model *m)
+{
+    double twice = 0, alike = 0;
+    for (size_t i = 0; i < m->pairs; i++)
+        for (size_t j = 0; j < i; j++) {
+            const struct model_pair *x = &m->pair[i], *y = &m->pair[j];
+            if (x->kind != BK_PAIR_BOUGHT || y->kind != x->kind || x->a != y->a || x->b != y->b)
+                continue;
+            twice++;
+            alike += x->after == y->after ? 1 : -1;
+        }
+    return alike > 0 ? alike / twice : 0;
 }
 
 double model_acts(const struct model *m, uint32_t epoch)

@@ -62,7 +62,8 @@ struct model_subject {
 
 struct model_pair { /* one contribution */
     uint32_t kind, a, b, weight, epoch, who;
-    double strength, after; /* after: b was put in later */
+    double strength;
+    bool after; /* b was put in later */
 };
 struct model_points {
     uint32_t item, epoch, points;
@@ -110,6 +111,9 @@ uint32_t model_places(const struct model_session *session, uint32_t items[MODEL_
 double model_bought_now(const struct model_subject *sub, const struct model_bought *bought);
 /** How often an item is bought again, against the usual, from the counts. */
 double model_again(const struct model *model, uint32_t item);
+/** How alike the orders of receipts are: of two receipts with the same two items, how much likelier
+ *  than not they stand the same way round. */
+double model_order_kept(const struct model *model);
 /** Popularity of all acts together, from the log. */
 double model_acts(const struct model *model, uint32_t epoch);
 /** Popularity by its definition, from the log. */

@@ -17,8 +17,8 @@ static void assert_near(double a, double b, double most)
  * ------------------------------------------------------------------------------------ */
 
 struct counts {
-    uint32_t total, epoch, now, before, who;
-    double strength, after;
+    uint32_t total, epoch, now, before, who, after;
+    double strength;
 };
 
 /* The log's contributions summed by pair. */
@@ -64,7 +64,7 @@ static void check_row(const struct model *m, const struct bk_shared *shared, con
         assert_int_equal(pair->before, sum->before);
         assert_int_equal(pair->who, sum->who);
         assert_near(pair->strength / 256.0, sum->strength, 0.002 * sum->total);
-        assert_near(pair->after / 256.0, sum->after, 0.002 * sum->total);
+        assert_int_equal(pair->after, sum->after);
     }
     assert_int_equal(bk_map_count(&shared->heap, row), partners);
 }
@@ -153,6 +153,22 @@ static void check_popular_set(const struct bk_shared *shared)
                      with_points < BK_POPULAR_MAX ? with_points : BK_POPULAR_MAX);
 }
 
+/* How alike the orders of receipts are, from all of them. */
+static void check_order(const struct bk_shared *shared, const struct counts *sums)
+{
+    uint64_t n = 0, n2 = 0, d2 = 0;
+    for (uint32_t at = 0; at < MODEL_ITEMS * MODEL_ITEMS; at++) {
+        const struct counts *sum = &sums[BK_PAIR_BOUGHT * MODEL_ITEMS * MODEL_ITEMS + at];
+        int64_t d = 2 * (int64_t)sum->after - sum->total;
+        n += sum->total;
+        n2 += (uint64_t)sum->total * sum->total;
+        d2 += (uint64_t)(d * d);
+    }
+    assert_int_equal(bk_totals(shared)->order_n, n);
+    assert_int_equal(bk_totals(shared)->order_n2, n2);
+    assert_int_equal(bk_totals(shared)->order_d2, d2);
+}
+
 static void check_shared(const struct model *m, const struct bk_engine *engine)
 {
     const struct bk_shared *shared = &engine->shared;
@@ -174,6 +190,7 @@ static void check_shared(const struct model *m, const struct bk_engine *engine)
         for (int kind = 0; kind < BK_POSTING_KIND_COUNT; kind++)
             check_postings(m, shared, handle, (enum bk_posting_kind)kind, i);
     }
+    check_order(shared, sums);
     check_popularity(m, shared, handle);
     check_popular_set(shared);
     assert_int_equal(bk_totals(shared)->receipts, m->receipts);

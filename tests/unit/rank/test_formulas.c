@@ -21,8 +21,9 @@ struct naive {
     const struct model_subject *sub;
     bool live;
     double pairs[BK_PAIR_KIND_COUNT][ITEMS][ITEMS];
-    double after[ITEMS][ITEMS]; /* of bought together: b was put in after a */
-    bool cart;                  /* the prefix is one */
+    double after[ITEMS][ITEMS], both[ITEMS][ITEMS]; /* receipts: b put in after a, either way */
+    double order_kept;
+    bool cart; /* the prefix is one */
     double popularity[ITEMS], acts, points[ITEMS];
     uint32_t prefix[PREFIX], prefix_count;
     double weight[PREFIX], back[PREFIX];
@@ -42,12 +43,13 @@ static struct naive *naive_create(const struct model *m, int64_t now)
     for (size_t i = 0; i < m->pairs; i++) {
         const struct model_pair *pair = &m->pair[i];
         n->pairs[pair->kind][pair->a][pair->b] += round(pair->strength * 256) / 256;
-        if (pair->kind == BK_PAIR_BOUGHT)
-            n->after[pair->a][pair->b] += round(pair->after * 256) / 256;
+        if (pair->kind == BK_PAIR_BOUGHT) n->after[pair->a][pair->b] += pair->after;
+        n->both[pair->a][pair->b] += pair->kind == BK_PAIR_BOUGHT;
     }
     uint32_t epoch = (uint32_t)(now / m->params.popularity_epoch_ms);
     for (uint32_t i = 0; i < m->items; i++) n->popularity[i] = model_popularity(m, i, epoch);
     n->acts = model_acts(m, epoch);
+    n->order_kept = model_order_kept(m);
     return n;
 }
 
@@ -128,6 +130,14 @@ static double way(const struct model *m, uint32_t step, uint32_t place)
            ((double)m->way_asked[step][place] + 5);
 }
 
+/* Where receipts keep an order, partners that come after count more. */
+static double share_of_order(const struct naive *n, uint32_t i, uint32_t j)
+{
+    if (n->order_kept < 1e-3) return 1;
+    double doubt = 1 / n->order_kept - 1;
+    return .3 + .7 * (n->after[i][j] + doubt / 2) / (n->both[i][j] + doubt + 1e-12);
+}
+
 static double feature(const struct naive *n, enum bk_scorer scorer, uint32_t j)
 {
     uint32_t places[MODEL_SEEN], places_count;
@@ -169,7 +179,7 @@ static double feature(const struct naive *n, enum bk_scorer scorer, uint32_t j)
         if (scorer == BK_SCORER_BOUGHT)
             roots = pow(support(n->m, i, true), 1.25) * pow(support(n->m, j, true), .75);
         double count = n->pairs[kind[scorer]][i][j];
-        if (n->cart && scorer == BK_SCORER_BOUGHT) count = .3 * count + .7 * n->after[i][j];
+        if (n->cart && scorer == BK_SCORER_BOUGHT) count *= share_of_order(n, i, j);
         if (faded >= faded_away[scorer]) sum += faded * count / roots;
     }
     return sum;
@@ -230,7 +240,8 @@ static void neighbours(const struct naive *n, const struct asked *asked, double 
         if (!common[s] || (n->live && n->sub->session.posted == s + 1)) continue;
         while (posted->item[met] + 1 != common[s]) met++;
         for (uint32_t i = 0; i < posted->count; i++) {
-            double far = fabs((double)i - met), worth = i < met ? asked->behind : 1;
+            double far = fabs((double)i - met), worth = 1;
+            if (i < met) worth -= (1 - asked->behind) * n->order_kept;
             if (far <= asked->reach)
                 value[posted->item[i]] +=
                     worth * similarity[s] / sqrt(posted->count) * pow(asked->near, far);
