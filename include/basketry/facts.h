@@ -1,8 +1,8 @@
 /* facts.h -- everything a shop can say about a product or a customer, to be written to its topic.
  *
  * What the engine reads of a fact is in struct bk_event; these structs hold all fields of
- * schemas/Product.avsc and Customer.avsc but nutrition and embedding, for who fills the topics:
- * import, and tests. Units and limits are the schemas'; a text that is not known has p == NULL, a
+ * schemas/Product.avsc and Customer.avsc but the embedding, for who fills the topics: import,
+ * produce, and tests. Units and limits are the schemas'; a text that is not known has p == NULL, a
  * number BK_NULL_I64, a time 0. All memory is the caller's and only read.
  */
 #ifndef BASKETRY_FACTS_H
@@ -20,12 +20,20 @@ struct bk_words {
     uint32_t count;
 };
 
+/** An amount in 100 g or 100 ml, by the schema's word: energy_kj, fat_g, ... */
+struct bk_nutrient {
+    bk_str_t name;
+    double amount;
+};
+
 struct bk_product_fact {
     bk_str_t item, name;
     bk_str_t category, brand, currency, image, variant_group, promotion; /* each nullable */
     int64_t unit_price_minor;
     struct bk_words dietary, allergens, seasons;
     bool allergens_known;
+    const struct bk_nutrient *nutrition; /* borrowed, at most BK_FACT_VALUES_MAX; may be NULL */
+    uint32_t nutrition_count;
     int64_t updated_ms;
 };
 

@@ -26,6 +26,16 @@ static void put_words(struct bk__out *out, struct bk_words words)
     bk__put_none(out);
 }
 
+static void put_nutrition(struct bk__out *out, const struct bk_product_fact *fact)
+{
+    if (fact->nutrition_count) bk__put_long(out, fact->nutrition_count);
+    for (uint32_t i = 0; i < fact->nutrition_count; i++) {
+        bk__put_text(out, fact->nutrition[i].name);
+        bk__put_double(out, fact->nutrition[i].amount);
+    }
+    bk__put_none(out);
+}
+
 size_t bk_encode_product(const struct bk_product_fact *fact, uint8_t *bytes, size_t cap)
 {
     struct bk__out out = {bytes, bytes + cap, false};
@@ -39,7 +49,7 @@ size_t bk_encode_product(const struct bk_product_fact *fact, uint8_t *bytes, siz
     put_words(&out, fact->dietary);
     put_words(&out, fact->allergens);
     bk__put_byte(&out, fact->allergens_known);
-    bk__put_none(&out); /* nutrition */
+    put_nutrition(&out, fact);
     put_words(&out, fact->seasons);
     bk__put_text_or_null(&out, fact->image);
     bk__put_text_or_null(&out, fact->variant_group);

@@ -66,6 +66,14 @@ static inline void bk__put_long_or_null(struct bk__out *out, int64_t value)
     bk__put_long(out, value);
 }
 
+/** IEEE 754, little-endian. */
+static inline void bk__put_double(struct bk__out *out, double value)
+{
+    uint64_t bits;
+    memcpy(&bits, &value, sizeof bits);
+    for (int shift = 0; shift < 64; shift += 8) bk__put_byte(out, (uint8_t)(bits >> shift));
+}
+
 /** The end of an array or map; alone, one without elements. */
 static inline void bk__put_none(struct bk__out *out)
 {

@@ -119,6 +119,7 @@ struct bk_shop {
     struct bk_line line[BK_SHOP_CART_MAX];
     struct bk_product_fact product;
     struct bk_customer_fact customer;
+    struct bk_nutrient nutrient[4];
     bk_str_t words[3][16];
     char event_id[40], visitor_id[40], customer_id[40], session_id[40], order_id[40], promotion[40];
     char key[BK_SUBJECT_BYTES_MAX + 2 * BK_ID_BYTES_MAX], name[96];

@@ -221,6 +221,17 @@ static struct bk_words dietary_of(bk_str_t *out, const struct good *good, enum t
     return words_of(out, words, BK_COUNTOF(words), bits);
 }
 
+static void set_nutrition(struct bk_shop *shop, const struct good *good,
+                          struct bk_product_fact *fact)
+{
+    static const bk_str_t names[4] = {BK_STR("energy_kj"), BK_STR("fat_g"),
+                                      BK_STR("carbohydrate_g"), BK_STR("protein_g")};
+    for (uint32_t i = 0; i < 4 && good->nutrition[0] >= 0; i++)
+        shop->nutrient[fact->nutrition_count++] =
+            (struct bk_nutrient){names[i], (double)good->nutrition[i]};
+    fact->nutrition = shop->nutrient;
+}
+
 static void product_record(struct bk_shop *shop, uint32_t product, bk_wall_ms_t now_ms,
                            struct bk_shop_record *record)
 {
@@ -240,6 +251,7 @@ static void product_record(struct bk_shop *shop, uint32_t product, bk_wall_ms_t 
     fact->dietary = dietary_of(shop->words[0], good, what->tier);
     fact->allergens = words_of(shop->words[1], bk__allergen_words, ALLERGENS, good->allergens);
     fact->allergens_known = true;
+    set_nutrition(shop, good, fact);
     fact->seasons = words_of(shop->words[2], bk__season_words, SEASONS, good->seasons);
     fact->updated_ms = now_ms;
     uint32_t off = bk__calendar_discount(shop->params.seed, product, week);

@@ -79,7 +79,7 @@ def main():
                     f"another library reads the products ({len(products)})")
         sample = products["sim-0001"]
         story.check(sample["category"].count(" > ") == 3 and sample["allergens_known"] and "vegan" in sample["dietary"]
-                    and sample["currency"] == "EUR", f"a product says what it is: {sample['name']}; {sample['category']}")
+                    and sample["currency"] == "EUR" and sample["nutrition"]["energy_kj"] == 370.0, f"a product says what it is: {sample['name']}; {sample['category']}")
         customers = read(shop, topics["kafka.topic_customers"])
         story.check(customers and all(fields["name"].endswith("(simulated)") for _, _, fields in customers),
                     f"customers are labelled ({customers[0][2]['name'] if customers else 'none'})")
