@@ -261,7 +261,7 @@ def kills(story, rng, partitions):
     story.check(run.stop() == 0, f"{name}: and it stops when asked")
 
 
-def verified(story, name, run, looks=5):
+def verified(story, name, run, looks=8):
     """Lists are ranked by the clock, too: a session that is over between the list's making and verify's look, or an item that is due by then,
     makes a difference once; what was lost would make it at every look."""
     for look in range(1, looks + 1):
