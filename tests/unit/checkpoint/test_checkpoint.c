@@ -294,7 +294,7 @@ static void state_counted_in_other_epochs_or_too_large_is_refused_by_name(void *
     params.popularity_epoch_ms /= 2;
     refusal(&params, BK_EUNSUPPORTED, "state.popularity_epoch");
     params = small_params();
-    params.bytes_max = 64 << 10;
+    params.bytes_max = 640 << 10;
     refusal(&params, BK_ELIMIT, "state.bytes_max");
 }
 
