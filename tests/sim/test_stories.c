@@ -306,6 +306,32 @@ static void a_shopper_who_comes_back_while_being_erased_keeps_the_new_lists(void
     assert_non_null(strstr(home.value, "\"offset\":3}"));
 }
 
+/* An error that is about this one command, and passes all the same: nobody knows the class. */
+static void a_list_refused_for_itself_is_written_by_the_refresher(void **state)
+{
+    (void)state;
+    tell_views("ada", 2, 0);
+    tell_now(tell_purchase("bob", "order", "i0 i1 i2", TOLD_START + TOLD_MINUTE), 0);
+    struct sim_plan plan = sim_plan_calm(15);
+    open_world(&plan);
+    world.sink.answer = BK_OUTCOME_REFUSED;
+    sim_world_pass(&world, 5000, 100);
+    uint64_t refused = world.sink.outcomes[BK_OUTCOME_REFUSED];
+    assert_true(refused > 3);
+    assert_null(home_of("c:ada").value);
+    sim_world_pass(&world, 5000, 100);
+    /* At the refresher's pace (lists.refresh=10s), the popular list each second: nothing spins. */
+    assert_true(world.sink.outcomes[BK_OUTCOME_REFUSED] < refused + 30);
+    world.sink.answer = BK_OUTCOME_STORED;
+    sim_world_pass(&world, 15000, 100);
+    char key[BK_KEY_BYTES_MAX];
+    size_t len = bk_key_item(BK_STR("bk:v1"), BK_STR("i0"), BK_STR("bought_together"), key);
+    assert_non_null(home_of("c:ada").value);
+    assert_true(sim_entry_is_there(sim_sink_find(&world.sink, key, len), world.wall_ms));
+    len = bk_key_shared(BK_STR("bk:v1"), BK_STR("popular"), key);
+    assert_true(sim_entry_is_there(sim_sink_find(&world.sink, key, len), world.wall_ms));
+}
+
 static void state_takes_no_more_while_the_sink_is_away(void **state)
 {
     (void)state;
@@ -340,6 +366,7 @@ int main(void)
         STORY(the_first_lists_are_ranked_at_the_time_of_the_stream),
         STORY(an_erasure_outlives_an_outage),
         STORY(a_shopper_who_comes_back_while_being_erased_keeps_the_new_lists),
+        STORY(a_list_refused_for_itself_is_written_by_the_refresher),
         STORY(state_takes_no_more_while_the_sink_is_away),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
