@@ -18,7 +18,8 @@ extern "C" {
 
 enum {
     BK_LIST_MAX = 20,
-    BK_BASKET_MAX = 40, /* the usual shop is as long as the customer's receipts */
+    BK_USUAL_RECEIPTS_MIN = 2, /* one receipt is no habit */
+    BK_BASKET_MAX = 40,        /* the usual shop is as long as the customer's receipts */
 };
 
 /** When an item is due by its customer's own rhythm. */
@@ -115,7 +116,8 @@ uint64_t bk_ranker_bytes(const struct bk_ranker *ranker);
 /** Rank a subject's list for a context at time `now_ms` (event time); at most `size` items. Loop
  * thread; no allocation. An unknown subject (0) gets what everybody gets. Always fills `list`; an
  * empty shop gives count 0. The usual shop is as long as the customer's receipts are, at most
- * BK_BASKET_MAX, whatever `size` says; who has no history has none. */
+ * BK_BASKET_MAX, whatever `size` says; who has not bought
+ * twice has none. */
 void bk_rank(struct bk_ranker *ranker, const struct bk_shard *shard, uint32_t subject,
              enum bk_context context, int64_t now_ms, uint32_t size, struct bk_list *list);
 

@@ -188,8 +188,9 @@ static void put_usual(struct bk_buf *out, const json_t *item)
 {
     json_int_t quantity = json_integer_value(json_object_get(item, "quantity"));
     if (!quantity) return;
-    bk_buf_printf(out, ", usually %lld, ", (long long)quantity);
-    bk__cli_put_text(out, text_of(item, "due"));
+    const char *due = text_of(item, "due");
+    bk_buf_printf(out, ", usually %lld%s", (long long)quantity, due[0] ? ", " : "");
+    bk__cli_put_text(out, due);
 }
 
 static void put_why(struct bk_buf *out, const struct bk_config *cfg, const json_t *item,

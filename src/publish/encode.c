@@ -189,9 +189,9 @@ static char *put_item(char *at, const struct bk_shared *shared, const struct bk_
     if (item->quantity) {
         at = PUT(at, ",\"quantity\":");
         at = put_u64(at, item->quantity);
-        at = PUT(at, ",\"due\":\"");
-        at = put_c(at, bk_due_word((enum bk_due)item->due));
-        *at++ = '"';
+        at = PUT(at, ",\"due\":");
+        const char *due = bk_due_word((enum bk_due)item->due);
+        at = put_json_or_null(at, due[0] ? bk_str_c(due) : (bk_str_t){0});
     }
     *at++ = '}';
     return at;

@@ -203,12 +203,13 @@ static void announce(struct bk_publisher *pub, bk_str_t key)
            &command); /* an announcement that finds no room is not missed: the list is there */
 }
 
-/* No item was looked at, or nothing was ever bought: there is no such list, but one that readers
+/* No item was looked at, or nothing was bought twice: there is no such list, but one that readers
  * have must go empty. */
 static bool has_nothing_to_say(const struct bk_subject *sub, uint32_t context)
 {
     if (context == BK_CONTEXT_PRODUCT) return !sub->last_item;
-    return context == BK_CONTEXT_USUAL && !sub->history && !(sub->live >> context & 1);
+    return context == BK_CONTEXT_USUAL && sub->receipts < BK_USUAL_RECEIPTS_MIN &&
+           !(sub->live >> context & 1);
 }
 
 /* Publish a taken subject's lists; what found no room goes back into the queue. */

@@ -19,6 +19,9 @@
 #define ALIKE_CATEGORY 0.2f
 #define ALIKE_BRAND    0.3f
 
+/* Lists that are nobody's own have no taste to meet: four kinds of milk are three too many. */
+#define EVERYBODYS_DIVERSITY 0.4f
+
 enum { VARIANTS_MAX = 2, SEEN_MAX = BK_LIST_MAX + BK__SPARE };
 _Static_assert((int)SEEN_MAX <= (int)BK_BASKET_MAX, "find_best has room for the spare ones");
 
@@ -89,7 +92,10 @@ uint32_t bk__diversify(const struct bk__view *view, struct bk__candidate *best[]
 {
     struct seen seen[SEEN_MAX];
     uint32_t chosen[BK_LIST_MAX]; /* variant groups */
-    float diversity = view->ranker->weights.diversity[view->situation], least = 0.0f;
+    bool everybodys = !view->shard && !view->for_item;
+    float diversity =
+        everybodys ? EVERYBODYS_DIVERSITY : view->ranker->weights.diversity[view->situation];
+    float least = 0.0f;
     uint32_t n = 0;
     look_at(view, best, count, seen);
     for (; n < size; n++) {

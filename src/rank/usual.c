@@ -24,9 +24,10 @@ const char *bk_due_word(enum bk_due due)
     return due < BK_DUE_COUNT ? words[due] : "";
 }
 
-/* In 16ths of the usual time. An item that was bought once has only everybody's rhythm. */
-static enum bk_due due_of(uint32_t due_x16)
+/* In 16ths of the usual time. What was bought once has no rhythm yet. */
+static enum bk_due due_of(uint32_t due_x16, uint32_t count)
 {
+    if (count < 2) return BK_DUE_UNKNOWN;
     if (due_x16 < 8) return BK_DUE_LATER;
     if (due_x16 < 14) return BK_DUE_SOON;
     return due_x16 < 24 ? BK_DUE_NOW : BK_DUE_OVER;
@@ -81,7 +82,7 @@ void bk__follow_rhythm(const struct bk__view *view)
 
 uint32_t bk__usual_size(const struct bk__view *view)
 {
-    if (!view->sub || !view->sub->history) return 0;
+    if (!view->sub || view->sub->receipts < BK_USUAL_RECEIPTS_MIN) return 0;
     uint32_t lines = (view->sub->lines_x16 + 8u) / 16;
     if (!lines) lines = 1;
     return lines < BK_BASKET_MAX ? lines : BK_BASKET_MAX;
@@ -98,6 +99,6 @@ void bk__say_quantities(const struct bk__view *view, struct bk_list *list)
             bk_map_find(&view->shard->heap, view->sub->history, item->item);
         if (!bought) continue;
         item->quantity = bk_bought_usually(bought);
-        item->due = (uint8_t)due_of(bk_bought_due_x16(shared, bought, shop_s));
+        item->due = (uint8_t)due_of(bk_bought_due_x16(shared, bought, shop_s), bought->count);
     }
 }

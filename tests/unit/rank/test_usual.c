@@ -149,7 +149,12 @@ static void nobody_has_no_usual_shop(void **state)
     shop_open(&shop);
     buy(&shop, "ada", "milk bread");
     ask(&shop, "ada", BK_CONTEXT_USUAL);
+    assert_int_equal(shop.list.count, 0); /* once is no habit */
+    buy(&shop, "ada", "milk tea");
+    ask(&shop, "ada", BK_CONTEXT_USUAL);
     assert_int_equal(shop.list.count, 2);
+    assert_int_equal(listed(&shop, "milk")->due, BK_DUE_LATER);
+    assert_string_equal(bk_due_word(BK_DUE_UNKNOWN), "");
     bk_rank(shop.ranker, shop.engine.shards[0], 0, BK_CONTEXT_USUAL, shop.now, 20, &shop.list);
     assert_int_equal(shop.list.count, 0);
     shop_close(&shop);
