@@ -58,7 +58,7 @@ static void easter_eggs_are_bought_before_easter_alone(void **state)
 {
     (void)state;
     const struct year *year = a_year(); /* Easter 2025 is the 20th of April */
-    assert_true(year->easter_eggs[4] > 10);
+    assert_true(year->easter_eggs[3] + year->easter_eggs[4] > 10);
     for (uint32_t month = 5; month <= 12; month++) assert_int_equal(year->easter_eggs[month], 0);
     assert_int_equal(year->easter_eggs[1] + year->easter_eggs[2], 0);
 }

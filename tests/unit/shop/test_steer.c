@@ -60,6 +60,8 @@ static void what_is_not_possible_is_refused_and_changes_nothing(void **state)
     assert_int_equal(act(shop, BK_SHOP_DO_VIEW, 999999, now, &record), BK_EINVAL);
     assert_int_equal(act(shop, BK_SHOP_DO_ADD, 5, now, &record), BK_OK);
     assert_int_equal(act(shop, BK_SHOP_DO_REMOVE, 6, now, &record), BK_EINVAL);
+    struct bk_shop_doing both = {.act = BK_SHOP_DO_REMOVE, .product = 5, .quantity = 2};
+    assert_int_equal(bk_shop_act(shop, 0, &both, now, &record), BK_EINVAL); /* it holds one */
     assert_int_equal(bk_shop_shopper(shop, 0).cart_count, 1);
     assert_int_equal(bk_shop_visit(shop, 0, now), BK_EINVAL);
     bk_shop_destroy(&shop);
