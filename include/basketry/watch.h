@@ -14,7 +14,13 @@
 extern "C" {
 #endif
 
-enum bk_stage_name { BK_STAGE_SOURCE, BK_STAGE_SINK, BK_STAGE_OUTBOX, BK_STAGE_INTAKE, BK_STAGE_COUNT };
+enum bk_stage_name {
+    BK_STAGE_SOURCE,
+    BK_STAGE_SINK,
+    BK_STAGE_OUTBOX,
+    BK_STAGE_INTAKE,
+    BK_STAGE_COUNT
+};
 
 /** One stage as it was last seen. */
 struct bk_stage {
