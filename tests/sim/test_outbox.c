@@ -234,6 +234,11 @@ static void what_is_read_again_after_a_rebalance_is_no_second_letter(void **stat
     fill(&chance);
     outbox = (struct sim_outbox){0};
     be_born(&plan);
+    live_to_the_end();
+    for (int32_t p = 0; p < log_.partitions; p++) { /* behind which nothing good comes */
+        sim_log_poison(&log_, p, &chance);
+        world.source.part[p].visible = log_.events[p].count;
+    }
     for (int i = 0; i < 50; i++) {
         sim_source_rebalance(&world.source);
         live(1);
