@@ -349,6 +349,43 @@ static void state_takes_no_more_while_the_sink_is_away(void **state)
     assert_int_equal(world.source.delivered, 20000);
 }
 
+static void an_event_is_measured_at_its_first_list_alone(void **state)
+{
+    (void)state;
+    tell_now(tell_view("ada", "milk", TOLD_START), 0);
+    struct sim_plan plan = sim_plan_calm(14);
+    open_world(&plan);
+    sim_world_until_done(&world);
+    assert_true(world.sink.subject_sets >= 2);
+    const struct bk_metrics *metrics = bk_pipeline_metrics(world.pl);
+    assert_int_equal(metrics->histogram[BK_HISTOGRAM_EVENT_TO_PUBLISH].count, 1);
+}
+
+static void it_is_not_done_while_items_lists_wait_for_their_interval(void **state)
+{
+    (void)state;
+    tell_crowd(5, 100, 0);
+    struct sim_plan plan = sim_plan_calm(15);
+    plan.config[0] = "lists.item_interval=30s";
+    open_world(&plan);
+    sim_world_until_done(&world);
+    assert_int_equal(bk_totals(&bk_pipeline_engine(world.pl)->shared)->dirty_count, 0);
+}
+
+static void lists_that_expired_are_not_written_again(void **state)
+{
+    (void)state;
+    tell_views("ada", 3, 0);
+    struct sim_plan plan = sim_plan_calm(16);
+    open_world(&plan);
+    sim_world_until_done(&world);
+    sim_world_pass(&world, 25ll * TOLD_HOUR, TOLD_MINUTE);
+    uint64_t written = world.sink.subject_sets;
+    sim_world_sweep(&world);
+    assert_true(written > 100); /* until then they were */
+    assert_int_equal(world.sink.subject_sets, written);
+}
+
 #define STORY(name) cmocka_unit_test_setup_teardown(name, open_nothing, close_all)
 
 int main(void)
@@ -368,6 +405,9 @@ int main(void)
         STORY(a_shopper_who_comes_back_while_being_erased_keeps_the_new_lists),
         STORY(a_list_refused_for_itself_is_written_by_the_refresher),
         STORY(state_takes_no_more_while_the_sink_is_away),
+        STORY(an_event_is_measured_at_its_first_list_alone),
+        STORY(it_is_not_done_while_items_lists_wait_for_their_interval),
+        STORY(lists_that_expired_are_not_written_again),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

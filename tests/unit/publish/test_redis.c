@@ -248,6 +248,34 @@ static void silence_is_noticed_on_trial_as_well(void **state)
     fake_redis_stop(fake);
 }
 
+/* The answers are there, and only not read yet. */
+static void a_long_turn_of_our_own_is_not_taken_for_silence(void **state)
+{
+    (void)state;
+    struct fake_redis *fake = open_ready((struct fake_redis_script){0});
+    sink_world_set(&world, 5, 10);
+    usleep(3 * world.options.stall_timeout_ms * 1000);
+    assert_true(sink_world_until(&world, sink_world_is_idle, 1000));
+    assert_int_equal(world.outcomes[BK_OUTCOME_STORED], 5);
+    assert_int_equal(world.connected, 1);
+    sink_world_close(&world, 100);
+    fake_redis_stop(fake);
+}
+
+static void a_servers_words_are_told_without_quotes_and_control_characters(void **state)
+{
+    (void)state;
+    struct fake_redis *fake =
+        open_ready((struct fake_redis_script){.write_error = "OOM \"x\" \033[31m red"});
+    sink_world_set(&world, 1, 10);
+    assert_true(sink_world_until(&world, sink_world_is_refusing, 1000));
+    const struct bk_sink_status status = sink_world_status(&world);
+    assert_non_null(strstr(status.detail, "red"));
+    for (const char *c = status.detail; *c; c++) assert_true((unsigned char)*c >= ' ' && *c != '"');
+    sink_world_close(&world, 100);
+    fake_redis_stop(fake);
+}
+
 static void the_old_connection_is_killed_before_the_first_write_after_a_reconnect(void **state)
 {
     (void)state;
@@ -368,7 +396,8 @@ static void a_moved_key_and_a_failed_disk_hold_the_sink(void **state)
 {
     (void)state;
     refuse_and_recover("MOVED 3999 127.0.0.1:6381", BK_OUTCOME_MOVED, true);
-    refuse_and_recover("MISCONF Redis is configured to save RDB snapshots", BK_OUTCOME_MISCONF, false);
+    refuse_and_recover("MISCONF Redis is configured to save RDB snapshots", BK_OUTCOME_MISCONF,
+                       false);
 }
 
 static void a_wrong_type_is_about_one_key_and_holds_nothing(void **state)
@@ -513,6 +542,8 @@ int main(void)
         cmocka_unit_test(memory_stays_flat_while_the_server_is_frozen),
         cmocka_unit_test(an_idle_connection_that_went_silent_is_noticed),
         cmocka_unit_test(silence_is_noticed_on_trial_as_well),
+        cmocka_unit_test(a_long_turn_of_our_own_is_not_taken_for_silence),
+        cmocka_unit_test(a_servers_words_are_told_without_quotes_and_control_characters),
         cmocka_unit_test(the_old_connection_is_killed_before_the_first_write_after_a_reconnect),
         cmocka_unit_test(another_server_process_is_fresh_and_its_clients_are_left_alone),
         cmocka_unit_test(a_server_that_forbids_client_and_info_is_still_written_to),
