@@ -312,6 +312,16 @@ static int read_table(struct facts *facts, const struct bk__table *table,
     return code;
 }
 
+static bool has_facts(const struct bk_import_file *files, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        for (uint32_t j = 0; j < files[i].count; j++)
+            if (files[i].table[j]->kind == KIND_PRODUCTS ||
+                files[i].table[j]->kind == KIND_CUSTOMERS)
+                return true;
+    return false;
+}
+
 int bk_import_facts(struct bk_import_rows *rows, const struct bk_import_file *files, size_t count,
                     const struct bk_import_watch *watch,
                     int (*on_fact)(void *arg, const struct bk_import_fact *fact), void *arg,
@@ -319,9 +329,10 @@ int bk_import_facts(struct bk_import_rows *rows, const struct bk_import_file *fi
 {
     static const enum bk__kind kinds[] = {KIND_PRODUCTS, KIND_CUSTOMERS};
     const struct bk_import_formats *formats = rows->formats;
+    *counts = (struct bk_import_fact_counts){0};
+    if (!has_facts(files, count)) return BK_OK;
     struct facts *facts = calloc(1, sizeof *facts);
     if (!facts) return bk_reason_set(reason, BK_ENOMEM, "out of memory");
-    *counts = (struct bk_import_fact_counts){0};
     facts->rows = rows;
     facts->watch = watch;
     facts->on_fact = on_fact;
