@@ -24,10 +24,10 @@ extern "C" {
 #define BK_LETTER_GROUP     BK_LETTER_PREFIX "connector.name" /* kafka.group */
 #define BK_LETTER_STAGE     BK_LETTER_PREFIX "stage"
 #define BK_LETTER_REASON    BK_LETTER_PREFIX "exception.class.name" /* the verdict's label */
-#define BK_LETTER_MESSAGE   BK_LETTER_PREFIX "exception.message"    /* "label field: what it means" */
-#define BK_LETTER_OWN       "basketry."                             /* what only we write */
-#define BK_LETTER_FIELD     BK_LETTER_OWN "field"                   /* "" the record as a whole */
-#define BK_LETTER_TIMESTAMP BK_LETTER_OWN "timestamp-ms"            /* the record's */
+#define BK_LETTER_MESSAGE   BK_LETTER_PREFIX "exception.message" /* "label field: what it means" */
+#define BK_LETTER_OWN       "basketry."                          /* what only we write */
+#define BK_LETTER_FIELD     BK_LETTER_OWN "field"                /* "" the record as a whole */
+#define BK_LETTER_TIMESTAMP BK_LETTER_OWN "timestamp-ms"         /* the record's */
 /* What was left out of the record's key and headers, in words; with BK_HEADER_CUT: of its value. */
 #define BK_LETTER_LEFT_OUT BK_LETTER_OWN "left-out"
 /* On a record that was sent back: topic, partition and offset of its letter. */
