@@ -99,6 +99,10 @@ static bool is_cart(const struct bk__view *view)
     return view->situation == BK_SITUATION_CART || view->situation == BK_SITUATION_CHECKOUT;
 }
 
+/* The fade of a cart's lines in a shop without order, and how little order is enough for some. */
+#define UNORDERED_FADE 0.97f
+#define LITTLE_ORDER   0.01f
+
 /* More doubt than this leaves no order. */
 #define NO_ORDER 1000.0f
 
@@ -140,11 +144,20 @@ static void divide_by_theirs(const struct bk__view *view, enum root theirs)
     }
 }
 
+/* Where receipts keep no order, that a line was put in long ago says little of the cart. */
+static float fade_of(const struct bk__view *view, const struct walk *walk)
+{
+    if (walk->behind == 1.0f || !is_cart(view)) return walk->fade;
+    float kept = bk_order_kept(&view->ranker->engine->shared);
+    return UNORDERED_FADE + (walk->fade - UNORDERED_FADE) * kept / (kept + LITTLE_ORDER);
+}
+
 static void walk_prefix(const struct bk__view *view, const struct walk *walk, uint32_t distinct_min)
 {
     const struct bk_shared *shared = &view->ranker->engine->shared;
+    float fade = fade_of(view, walk);
     for (uint32_t i = 0; i < view->prefix_count; i++) {
-        float faded = view->weight[i] * power(walk->fade, view->back[i]);
+        float faded = view->weight[i] * power(fade, view->back[i]);
         if (faded < walk->faded) continue;
         walk_row(view, walk, view->prefix[i],
                  faded * root_of(bk_item_hot(shared, view->prefix[i]), walk->ours), distinct_min);

@@ -172,7 +172,8 @@ static double feature(const struct naive *n, enum bk_scorer scorer, uint32_t j)
     }
     for (uint32_t p = 0; p < n->prefix_count; p++) {
         uint32_t i = n->prefix[p];
-        double faded = n->weight[p] * pow(fade[scorer], n->back[p]);
+        double slow = n->cart && scorer == BK_SCORER_BOUGHT ? .01 / (n->order_kept + .01) : 0;
+        double faded = n->weight[p] * pow(fade[scorer] + (.97 - fade[scorer]) * slow, n->back[p]);
         double roots = scorer == BK_SCORER_NEXT ? 1
                                                 : support(n->m, i, scorer == BK_SCORER_BOUGHT) *
                                                       support(n->m, j, scorer != BK_SCORER_VIEWED);
