@@ -407,6 +407,9 @@ static int free_log(void **state)
 
 int main(void)
 {
+#ifdef __SANITIZE_THREAD__
+    return SKIPPED; /* children that are forked by the hundred, and one thread each */
+#endif
     if (!refusals_work()) return SKIPPED; /* linked without the wrappers */
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_configuration_is_read_or_refused),
