@@ -30,7 +30,7 @@ extern "C" {
 enum { BK_SHARD_BYTES_MIN = 64 << 10 };
 
 /** What shapes the state; filled from the configuration (bk_state_params_from_config in
- *  pipeline.c). */
+ *  pipeline.h). */
 struct bk_state_params {
     uint64_t bytes_max;  /* one half is shared's, the other is divided among the shards */
     uint32_t shards_max; /* partitions that the shards' half is divided among */
