@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -72,10 +73,42 @@ static int torn_close(struct bk_disk *head, int file)
     return err ? err : rc;
 }
 
+/* A name that is not on disk before its folder is synced; the oldest of too many counts as synced. */
+static void note_name(struct torn_disk *disk, const char *from, const char *to)
+{
+    if (disk->rename_count == TORN_RENAMES_MAX)
+        memmove(&disk->renames[0], &disk->renames[1],
+                --disk->rename_count * sizeof disk->renames[0]);
+    struct torn_rename *its = &disk->renames[disk->rename_count++];
+    snprintf(its->from, sizeof its->from, "%s", from);
+    snprintf(its->to, sizeof its->to, "%s", to);
+}
+
+static bool is_in(const char *path, const char *folder)
+{
+    size_t len = strlen(folder);
+    return strncmp(path, folder, len) == 0 && path[len] == '/' && !strchr(path + len + 1, '/');
+}
+
+/* The names of the folder, or this very name, are not lost any more. */
+static void forget_names(struct torn_disk *disk, const char *folder, const char *name)
+{
+    uint32_t kept = 0;
+    for (uint32_t i = 0; i < disk->rename_count; i++) {
+        const struct torn_rename *its = &disk->renames[i];
+        if (folder ? is_in(its->to, folder) : name && strcmp(its->to, name) == 0) continue;
+        disk->renames[kept++] = *its;
+    }
+    disk->rename_count = kept;
+}
+
 static int torn_make_folder(struct bk_disk *head, const char *path)
 {
-    int err = fault(of(head));
-    return err ? err : bk_disk_real()->make_folder(bk_disk_real(), path);
+    struct torn_disk *disk = of(head);
+    int err = fault(disk);
+    if (!err) err = bk_disk_real()->make_folder(bk_disk_real(), path);
+    if (!err) note_name(disk, "", path);
+    return err;
 }
 
 static int torn_rename(struct bk_disk *head, const char *from, const char *to)
@@ -83,10 +116,7 @@ static int torn_rename(struct bk_disk *head, const char *from, const char *to)
     struct torn_disk *disk = of(head);
     int err = fault(disk);
     if (err) return err;
-    BK_ASSERT(disk->rename_count < BK_COUNTOF(disk->renames));
-    struct torn_rename *its = &disk->renames[disk->rename_count++];
-    snprintf(its->from, sizeof its->from, "%s", from);
-    snprintf(its->to, sizeof its->to, "%s", to);
+    note_name(disk, from, to);
     for (uint32_t i = 0; i < disk->file_count; i++)
         if (strcmp(disk->files[i].path, from) == 0)
             snprintf(disk->files[i].path, sizeof disk->files[i].path, "%s", to);
@@ -95,10 +125,9 @@ static int torn_rename(struct bk_disk *head, const char *from, const char *to)
 
 static int torn_sync_folder(struct bk_disk *head, const char *path)
 {
-    (void)path;
     struct torn_disk *disk = of(head);
     int err = fault(disk);
-    if (!err) disk->rename_count = 0;
+    if (!err) forget_names(disk, path, NULL);
     return err;
 }
 
@@ -109,6 +138,7 @@ static int torn_remove(struct bk_disk *head, const char *path)
     if (err) return err;
     for (uint32_t i = 0; i < disk->file_count; i++)
         if (strcmp(disk->files[i].path, path) == 0) disk->files[i].path[0] = '\0';
+    forget_names(disk, NULL, path);
     return bk_disk_real()->remove(bk_disk_real(), path);
 }
 
@@ -120,10 +150,21 @@ void torn_disk_init(struct torn_disk *disk)
                            .error = -EIO};
 }
 
+static void lose_folder(const char *path)
+{
+    char command[TORN_PATH_MAX + 16];
+    snprintf(command, sizeof command, "rm -rf '%s'", path);
+    if (system(command) != 0) perror(path);
+}
+
 void torn_disk_crash(struct torn_disk *disk, uint64_t coin)
 {
     for (uint32_t i = disk->rename_count; i-- > 0; coin >>= 1) {
         if (coin & 1) continue;
+        if (!disk->renames[i].from[0]) {
+            lose_folder(disk->renames[i].to);
+            continue;
+        }
         rename(disk->renames[i].to, disk->renames[i].from);
         for (uint32_t f = 0; f < disk->file_count; f++)
             if (strcmp(disk->files[f].path, disk->renames[i].to) == 0)

@@ -10,7 +10,7 @@
 
 #include "basketry/disk.h"
 
-enum { TORN_FILES_MAX = 256, TORN_PATH_MAX = 512 };
+enum { TORN_FILES_MAX = 256, TORN_PATH_MAX = 512, TORN_RENAMES_MAX = 32 };
 
 struct torn_file {
     char path[TORN_PATH_MAX]; /* "": no longer of interest */
@@ -18,7 +18,7 @@ struct torn_file {
     uint64_t written, synced; /* bytes */
 };
 
-/* A rename whose folder was not synced since. */
+/* A rename, or a new folder (nothing in `from`), whose own folder was not synced since. */
 struct torn_rename {
     char from[TORN_PATH_MAX], to[TORN_PATH_MAX];
 };
@@ -29,7 +29,7 @@ struct torn_disk {
     int error;                         /* of the call that fails: -ENOSPC, -EIO, ... */
     struct torn_file files[TORN_FILES_MAX];
     uint32_t file_count;
-    struct torn_rename renames[8];
+    struct torn_rename renames[TORN_RENAMES_MAX];
     uint32_t rename_count;
 };
 
