@@ -27,6 +27,9 @@ enum {
     SUBJECTS_PER_TURN = 16, /* about 35 lists, a millisecond */
     ITEMS_PER_TURN = 32,    /* items' lists are the less urgent half of the window                */
     SWEEP_PER_TURN = 512,   /* subjects the refresher looks at                                    */
+    /* Shoppers that may wait when the refresher adds one: whoever did something just now waits
+     * behind no more than these, some 25 ms, also when everything is written anew. */
+    SWEEP_WAITING_MAX = 256,
     POPULAR_INTERVAL_MS = 1000,
     EVERYBODY_PER_TURN = 8, /* lists of segments and categories */
 };
@@ -517,8 +520,9 @@ static void sweep_turn(struct bk_publisher *pub, const struct bk_now *now)
     sweep->last = now->mono;
     if (!subjects) sweep->fast = false; /* nothing is known, so nothing is missing */
     if (sweep->fast || sweep->credit > SWEEP_PER_TURN) sweep->credit = SWEEP_PER_TURN;
-    for (; sweep->credit >= 1 && bk_publisher_waiting(pub) < pub->options.waiting_max / 2;
-         sweep->credit -= 1) {
+    uint32_t most = pub->options.waiting_max / 2 < SWEEP_WAITING_MAX ? pub->options.waiting_max / 2
+                                                                     : SWEEP_WAITING_MAX;
+    for (; sweep->credit >= 1 && bk_publisher_waiting(pub) < most; sweep->credit -= 1) {
         if (sweep_step(pub, now)) continue;
         sweep->completed++;
         sweep->fast = false;
