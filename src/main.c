@@ -4,6 +4,7 @@
 #include <signal.h>
 
 static const struct bk_cli_command commands[] = {
+    {"demo", bk_cmd_demo, "watch a simulated shop and its lists in this terminal"},
     {"run", bk_cmd_run, "read events and publish lists until told to stop"},
     {"import", bk_cmd_import, "turn a shop's own files into events"},
     {"produce", bk_cmd_produce, "fill the topics from a simulated supermarket"},

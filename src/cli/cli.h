@@ -34,6 +34,7 @@ enum cli_exit {
 
 /* ---- subcommands ---- */
 
+int bk_cmd_demo(int argc, char **argv);
 int bk_cmd_run(int argc, char **argv);
 int bk_cmd_import(int argc, char **argv);
 int bk_cmd_produce(int argc, char **argv);
