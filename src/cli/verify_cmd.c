@@ -53,13 +53,20 @@ static bool may_differ(const char *field)
     return false;
 }
 
-/* Lists of no shopper are written only when their items or the order changed: their numbers may be
- * older. */
+/* Numbers that may be older than what is seen now: lists of no shopper are written only when their
+ * items or the order changed, and how due something is in the usual shop moves with the clock. */
+static bool has_older_numbers(const json_t *list)
+{
+    const char *context = json_string_value(json_object_get(list, "context"));
+    return json_is_null(json_object_get(list, "subject")) ||
+           (context && strcmp(context, "usual") == 0);
+}
+
 static void forget_numbers(json_t *list)
 {
     size_t at;
     json_t *item;
-    if (!json_is_object(list) || !json_is_null(json_object_get(list, "subject"))) return;
+    if (!json_is_object(list) || !has_older_numbers(list)) return;
     json_object_del(list, "confidence");
     json_array_foreach(json_object_get(list, "items"), at, item) json_object_del(item, "score");
 }

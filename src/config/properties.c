@@ -103,6 +103,23 @@ static bool ends_with(const char *text, const char *end)
     return len > tail && strcmp(text + len - tail, end) == 0;
 }
 
+/* What only a consumer knows: a producer that is given it warns at every start. */
+static bool is_of_consumers(const char *name)
+{
+    static const char *const prefixes[] = {"check.crcs",
+                                           "fetch.",
+                                           "group.",
+                                           "heartbeat.",
+                                           "isolation.",
+                                           "max.poll.",
+                                           "partition.assignment.",
+                                           "queued.",
+                                           "session."};
+    for (size_t i = 0; i < BK_COUNTOF(prefixes); i++)
+        if (strncmp(name, prefixes[i], strlen(prefixes[i])) == 0) return true;
+    return false;
+}
+
 const char *bk__property_set(struct bk_config *cfg, int clients, const char *name,
                              const char *value, struct bk_reason *wrong)
 {
@@ -124,6 +141,7 @@ const char *bk__property_set(struct bk_config *cfg, int clients, const char *nam
     if (!broken) broken = check_value(value);
     if (!broken && strcmp(value, BK_CONFIG_MASK) == 0)
         broken = "holds the mask of a dump where its secret should be";
+    if ((clients & BK__CONSUMER) && is_of_consumers(plain)) clients = BK__CONSUMER;
     if (!broken && (clients & BK__CONSUMER)) broken = store(cfg->consumer_properties, plain, value);
     if (!broken && (clients & BK__PRODUCER)) broken = store(cfg->producer_properties, plain, value);
     if (from_file) explicit_bzero(secret, sizeof secret);

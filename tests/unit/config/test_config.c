@@ -196,6 +196,9 @@ static void properties_go_to_the_client_they_are_for(void **state)
     assert_string_equal(property(f->cfg->producer_properties, "security.protocol"), "plaintext");
     assert_string_equal(property(f->cfg->consumer_properties, "fetch.min.bytes"), "7");
     assert_null(property(f->cfg->producer_properties, "fetch.min.bytes"));
+    assert_int_equal(bk_config_set(f->cfg, "kafka.group.instance.id=till-3", &f->reason), BK_OK);
+    assert_string_equal(property(f->cfg->consumer_properties, "group.instance.id"), "till-3");
+    assert_null(property(f->cfg->producer_properties, "group.instance.id"));
     assert_string_equal(property(f->cfg->producer_properties, "linger.ms"), "3");
     assert_null(property(f->cfg->consumer_properties, "linger.ms"));
 }
