@@ -68,10 +68,12 @@ struct bk_demo_list {
     struct bk_demo_item item[BK_DEMO_ITEMS_MAX];
 };
 
-/** The name of a product's id; "" when nobody knows it. Borrowed until the next call. */
+/** The name of a product's id, and the name without what tells brands apart, for where it stands inside a
+ *  sentence; "" when nobody knows it. Borrowed until the next call. */
 struct bk_demo_names {
     void *arg;
     bk_str_t (*name)(void *arg, bk_str_t id);
+    bk_str_t (*brief)(void *arg, bk_str_t id);
 };
 
 /** Take over what Redis holds (empty: the key is gone), seen at `now_ms`. Marks what is new and what

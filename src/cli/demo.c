@@ -127,7 +127,7 @@ static void on_list(void *arg, enum bk_demo_list_name name, bk_str_t value)
 {
     struct demo *demo = arg;
     struct bk_demo_list *list = &demo->model.list[name], before = *list;
-    struct bk_demo_names names = {&demo->shoppers, bk__demo_shoppers_name};
+    struct bk_demo_names names = {&demo->shoppers, bk__demo_shoppers_name, bk__demo_shoppers_brief};
     if (bk_demo_list_read(list, value, &names, bk__demo_wall_ms()) != BK_OK) return;
     if (list->there) list->age_ms = age_of(demo, &before, list);
     demo->draw = true;
@@ -362,7 +362,8 @@ static void go_live(struct demo *demo)
 static void learn(struct demo *demo)
 {
     snprintf(demo->model.doing, sizeof demo->model.doing, "learning from %llu of %llu past events",
-             (unsigned long long)demo->stage.read, (unsigned long long)demo->shoppers.past);
+             (unsigned long long)bk_min_u64(demo->stage.read, demo->shoppers.past),
+             (unsigned long long)demo->shoppers.past);
     if (bk__demo_stage_is_level(&demo->stage)) go_live(demo);
 }
 

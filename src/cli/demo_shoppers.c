@@ -54,6 +54,21 @@ bk_str_t bk__demo_shoppers_name(void *arg, bk_str_t id)
     return product == UINT32_MAX ? BK_STR("") : bk_shop_product(shoppers->shop, product).name;
 }
 
+/* "Arborio rice 500 g, Casa Lucia" -> "Arborio rice 500 g" */
+bk_str_t bk__demo_shoppers_brief(void *arg, bk_str_t id)
+{
+    const struct demo_shoppers *shoppers = arg;
+    uint32_t product = bk_shop_product_find(shoppers->shop, id);
+    if (product == UINT32_MAX) return BK_STR("");
+    struct bk_shop_product its = bk_shop_product(shoppers->shop, product);
+    uint32_t tail = its.brand.len + 2; /* ", Casa Lucia" */
+    bool branded =
+        its.brand.len && its.name.len > tail &&
+        bk_str_eq(its.brand, bk_str(its.name.p + its.name.len - its.brand.len, its.brand.len)) &&
+        its.name.p[its.name.len - tail] == ',';
+    return branded ? bk_str(its.name.p, its.name.len - tail) : its.name;
+}
+
 static void text_of(struct demo_shoppers *shoppers, const struct bk_event *event, char *out,
                     size_t cap)
 {

@@ -221,9 +221,14 @@ int bk__demo_stage_read(struct demo_stage *stage, struct bk_reason *reason)
 
 /* ---- numbers ---- */
 
+/* Not bk_pipeline_is_idle: the lists for everybody are made every ten seconds, whoever waits. */
 bool bk__demo_stage_is_level(struct demo_stage *stage)
 {
-    return stage->read >= stage->put && bk_pipeline_is_idle(stage->pl);
+    struct bk_sink_status sink;
+    if (!bk_pipeline_has_ended(stage->pl)) return false;
+    bk_pipeline_sink(stage->pl)->ops->status(bk_pipeline_sink(stage->pl), &sink);
+    return !sink.inflight && !bk_publisher_waiting(bk_pipeline_publisher(stage->pl)) &&
+           !bk_pipeline_metrics(stage->pl)->v[BK_METRIC_ITEMS_DIRTY];
 }
 
 static uint64_t lists_of(const struct bk_metrics *metrics)

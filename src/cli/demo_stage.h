@@ -50,7 +50,7 @@ size_t bk__demo_stage_waiting(struct demo_stage *stage);
 BK_MUST_CHECK int bk__demo_stage_read(struct demo_stage *stage, struct bk_reason *reason);
 /** A turn is worth taking; the owner asks now and then, for timers. */
 void bk__demo_stage_turn(struct demo_stage *stage);
-/** Everything that was put is read and its lists are in Redis. */
+/** Everything that was put before the reading began is read, and its lists are in Redis. */
 bool bk__demo_stage_is_level(struct demo_stage *stage);
 /** Numbers count from here. */
 void bk__demo_stage_go_live(struct demo_stage *stage);

@@ -160,7 +160,7 @@ static void put_match(const struct sheet *sheet, struct bk_demo_line *line, uint
     char name[BK_DEMO_NAME_BYTES + 8], price[32];
     if (at >= m->match_count) {
         put(sheet, line, BK_DEMO_PLAIN, sheet->left, "%s",
-            !at && m->query[0] ? "   nothing has these letters" : "");
+            !at && m->query[0] ? "   no product has these" : "");
         return;
     }
     const struct bk_demo_match *match = &m->match[at];
@@ -241,12 +241,12 @@ static enum bk_demo_style item_style(const struct bk_demo_item *item)
     return item->moved > 0 ? BK_DEMO_UP : BK_DEMO_PLAIN;
 }
 
-/* mark, name, (tag,) why: the name gets two fifths. */
+/* mark, name, (tag,) why: the name gets half of a narrow list, two fifths of a wide one. */
 static void put_item(const struct sheet *sheet, struct bk_demo_line *line,
                      const struct bk_demo_item *item)
 {
-    uint32_t width = sheet->right - MARK, name = width * 2 / 5;
-    uint32_t tag = sheet->right >= WIDE ? TAG : 0;
+    uint32_t width = sheet->right - MARK;
+    uint32_t tag = sheet->right >= WIDE ? TAG : 0, name = tag ? width * 2 / 5 : width / 2;
     put_mark(sheet, line, item);
     put(sheet, line, item_style(item), name - 1, "%s", item->name);
     put(sheet, line, BK_DEMO_PLAIN, 1, "%s", "");
@@ -376,7 +376,7 @@ void bk_demo_layout(const struct bk_demo_model *model, uint32_t columns, uint32_
     screen->columns = columns < BK_DEMO_COLUMNS_MAX ? columns : BK_DEMO_COLUMNS_MAX;
     screen->rows = rows < BK_DEMO_ROWS_MAX ? rows : BK_DEMO_ROWS_MAX;
     struct sheet sheet = {.model = model, .screen = screen, .utf8 = model->utf8};
-    sheet.left = (uint32_t)bk_min_i64(bk_max_i64(screen->columns * 3 / 8 - 1, LEFT_MIN), LEFT_MAX);
+    sheet.left = (uint32_t)bk_min_i64(bk_max_i64(screen->columns * 5 / 16, LEFT_MIN), LEFT_MAX);
     sheet.right = screen->columns > sheet.left + GAP ? screen->columns - sheet.left - GAP : 0;
     bool small = screen->columns < COLUMNS_MIN || screen->rows < ROWS_MIN;
     for (uint32_t row = 0; row < screen->rows; row++) {

@@ -53,10 +53,9 @@ static bk_str_t text_of(const json_t *object, const char *key)
                                 : BK_STR("");
 }
 
-/* The name of an id; the id itself when it has none. */
-static void put_name(char *out, size_t cap, const struct bk_demo_names *names, bk_str_t id)
+/* The id itself stands where there is no name. */
+static void put_name(char *out, size_t cap, bk_str_t name, bk_str_t id)
 {
-    bk_str_t name = id.len ? names->name(names->arg, id) : id;
     bk_demo_copy(out, cap, name.len ? name : id);
 }
 
@@ -67,7 +66,7 @@ static void put_why(struct bk_demo_item *item, const json_t *from,
     bk_str_t id = text_of(from, "because");
     json_int_t quantity = json_integer_value(json_object_get(from, "quantity"));
     if (bk_str_eq(id, bk_str_c(item->id))) id.len = 0; /* "you looked at it": itself */
-    put_name(because, sizeof because, names, id);
+    put_name(because, sizeof because, id.len ? names->brief(names->arg, id) : id, id);
     bk_demo_copy(reason, sizeof reason, text_of(from, "reason"));
     bk_demo_why(item->why, reason, because);
     if (quantity < 1) return;
@@ -94,7 +93,7 @@ static void read_item(struct bk_demo_list *list, const json_t *from,
     bk_str_t id = text_of(from, "id");
     memset(item, 0, sizeof *item);
     bk_demo_copy(item->id, sizeof item->id, id);
-    put_name(item->name, sizeof item->name, names, id);
+    put_name(item->name, sizeof item->name, names->name(names->arg, id), id);
     const char *tag = json_string_value(json_array_get(json_object_get(from, "tags"), 0));
     bk_demo_copy(item->tag, sizeof item->tag, bk_str_c(tag));
     for (char *c = item->tag; *c; c++)
@@ -108,11 +107,13 @@ static void read_head(struct bk_demo_list *list, const json_t *from,
                       const struct bk_demo_names *names)
 {
     const json_t *as_of = json_object_get(from, "as_of");
+    bk_str_t about = text_of(from, "for");
     bool known = json_is_object(as_of);
     bk_demo_copy(list->algorithm, sizeof list->algorithm, text_of(from, "algorithm"));
     for (char *c = list->algorithm; *c; c++)
         if (*c == '_') *c = ' ';
-    put_name(list->about, sizeof list->about, names, text_of(from, "for"));
+    put_name(list->about, sizeof list->about, about.len ? names->brief(names->arg, about) : about,
+             about);
     list->confidence = json_number_value(json_object_get(from, "confidence"));
     list->partition = known ? (int32_t)json_integer_value(json_object_get(as_of, "partition")) : -1;
     list->offset = known ? json_integer_value(json_object_get(as_of, "offset")) : -1;
