@@ -47,10 +47,13 @@ bool bk_capture_read(struct bk_capture *capture, struct bk_arena *arena, uint64_
 /** Let the arena go, read or not. Owner's thread, when the reader is done with it. */
 void bk_capture_end(struct bk_capture *capture, struct bk_arena *arena);
 
+/** The capture is over before its time: reading fails from now on. Any thread. */
+void bk_capture_give_up(struct bk_capture *capture);
+
 /** Bytes kept aside now, and their bound. Owner's thread. */
 uint64_t bk_capture_copies(const struct bk_capture *capture);
 uint64_t bk_capture_copies_max(const struct bk_capture *capture);
-/** The bound was met: a page changed that nobody had read. Any thread. */
+/** The bound was met, a page changed that nobody had read; or it was given up. Any thread. */
 bool bk_capture_is_lost(const struct bk_capture *capture);
 
 #ifdef __cplusplus

@@ -231,8 +231,8 @@ struct bk_shared_totals {
     uint64_t order_n, order_n2, order_d2;
     /* points of whole acts (a receipt counts once), by epoch modulo 16 */
     uint64_t acts[BK_EPOCH_SLOTS];
-    uint32_t acts_epoch; /* the newest of the 16 */
-    uint32_t pad;
+    uint32_t acts_epoch;  /* the newest of the 16 */
+    uint32_t segment_cap; /* places in `segments`; another segments_max may have made them */
     /* the stream's clock: the newest event time, never past its record's own time */
     int64_t time_max_ms;
     uint32_t popular_count;
@@ -243,7 +243,7 @@ struct bk_shared_totals {
     uint32_t dirty_count;
     uint32_t evict_hand;
     uint32_t lossy; /* rows that ever met their limit */
-    /* where people shop: `segments` is struct bk_segment[params.segments_max] in heap, 0 before the
+    /* where people shop: `segments` is struct bk_segment[segment_cap] in heap, 0 before the
      * first; numbers are from 1 */
     bk_ref_t segments;
     uint32_t segment_count;

@@ -125,6 +125,11 @@ void bk__arena_before_change(struct bk_arena *arena, uint64_t page)
     }
 }
 
+void bk_capture_give_up(struct bk_capture *capture)
+{
+    __atomic_store_n(&capture->lost, true, __ATOMIC_RELEASE);
+}
+
 uint64_t bk_capture_copies(const struct bk_capture *capture)
 {
     uint32_t tail = __atomic_load_n(&capture->tail, __ATOMIC_ACQUIRE);

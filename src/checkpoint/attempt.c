@@ -131,9 +131,8 @@ void bkc_attempt_write(struct bkc_attempt *attempt)
 
 static void drop_older(struct bkc_attempt *attempt)
 {
-    enum { MANY = 64 };
-    uint64_t numbers[MANY];
-    int count = bkc_generations(attempt->dir, attempt->prefix, numbers, MANY);
+    uint64_t numbers[BKC_GENERATIONS_SEEN_MAX];
+    int count = bkc_generations(attempt->dir, attempt->prefix, numbers, BKC_GENERATIONS_SEEN_MAX);
     for (int i = (int)attempt->keep; i < count; i++) {
         char name[64];
         bkc_generation_name(name, attempt->prefix, numbers[i]);

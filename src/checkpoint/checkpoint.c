@@ -16,7 +16,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-enum { RETRY_MS = 10000, GENERATIONS_SEEN_MAX = 256 };
+enum { RETRY_MS = 10000 };
 
 struct bk_checkpoint {
     struct bk_checkpoint_options options;
@@ -60,8 +60,8 @@ static bool is_whole(const char *dir, const char *name)
 /* Attempts that a crash cut off. */
 static void remove_rests(struct bk_checkpoint *cp)
 {
-    uint64_t numbers[GENERATIONS_SEEN_MAX];
-    int count = bkc_generations(cp->dir, cp->prefix, numbers, GENERATIONS_SEEN_MAX);
+    uint64_t numbers[BKC_GENERATIONS_SEEN_MAX];
+    int count = bkc_generations(cp->dir, cp->prefix, numbers, BKC_GENERATIONS_SEEN_MAX);
     if (count > 0) cp->newest = numbers[0];
     for (int i = 0; i < count; i++) {
         char name[64];
@@ -279,6 +279,7 @@ void bk_checkpoint_cancel(struct bk_checkpoint *cp)
 {
     cp->known = false; /* the state may be another one from here on */
     if (!cp->attempt) return;
+    bk_capture_give_up(cp->attempt->capture); /* who still writes files stops soon */
     if (cp->attempt->running) pthread_join(cp->attempt->thread, NULL);
     cp->attempt->running = false;
     bool committed = cp->state == BK_CHECKPOINT_COMMITTING && cp->attempt->err == BK_OK;
@@ -318,6 +319,10 @@ static int load_files(const char *folder, const struct bkc_manifest *manifest,
     size_t count = bk_shared_sections(&engine->shared, sections);
     int err =
         bkc_file_load(folder, manifest->generation, &manifest->files[0], sections, count, reason);
+    if (err == BK_OK && bk_table_top(&engine->shared.items) > engine->params.items_max)
+        err = bk_reason_set(reason, BK_ELIMIT,
+                            BKC_SHARED ": it knows %u items, state.items_max is %u",
+                            bk_table_top(&engine->shared.items), engine->params.items_max);
     for (uint32_t i = 1; i < manifest->file_count && err == BK_OK; i++) {
         const struct bkc_file *file = &manifest->files[i];
         struct bk_shard *shard =
@@ -362,8 +367,8 @@ static bool is_damage(int err)
 int bk_checkpoint_load(struct bk_checkpoint *cp, struct bk_engine *engine,
                        struct bk_generation *out, struct bk_reason *reason)
 {
-    uint64_t numbers[GENERATIONS_SEEN_MAX];
-    int count = bkc_generations(cp->dir, cp->prefix, numbers, GENERATIONS_SEEN_MAX);
+    uint64_t numbers[BKC_GENERATIONS_SEEN_MAX];
+    int count = bkc_generations(cp->dir, cp->prefix, numbers, BKC_GENERATIONS_SEEN_MAX);
     for (int i = 0; i < count; i++) {
         char name[64];
         bkc_generation_name(name, cp->prefix, numbers[i]);

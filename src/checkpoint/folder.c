@@ -34,15 +34,27 @@ static uint64_t number_of(const char *name, const char *prefix)
     return strcmp(name, again) == 0 ? number : 0;
 }
 
+/* In the place of the oldest, if that is older: folders come in any order. */
+static void keep_newer(uint64_t *numbers, size_t count, uint64_t number)
+{
+    size_t oldest = 0;
+    for (size_t i = 1; i < count; i++)
+        if (numbers[i] < numbers[oldest]) oldest = i;
+    if (numbers[oldest] < number) numbers[oldest] = number;
+}
+
 int bkc_generations(const char *dir, const char *prefix, uint64_t *out, size_t max)
 {
     DIR *folder = opendir(dir);
     if (!folder) return bk_error_from_errno(errno);
     size_t n = 0;
     const struct dirent *entry;
-    while ((entry = readdir(folder)) != NULL && n < max) {
+    while ((entry = readdir(folder)) != NULL) {
         uint64_t number = number_of(entry->d_name, prefix);
-        if (number) out[n++] = number;
+        if (number && n < max)
+            out[n++] = number;
+        else if (number)
+            keep_newer(out, n, number);
     }
     closedir(folder);
     qsort(out, n, sizeof *out, newest_first);
@@ -84,15 +96,16 @@ int bkc_lock(const char *dir, const char *prefix, struct bk_reason *reason)
     int file = open(path, O_CREAT | O_RDWR | O_CLOEXEC, 0600);
     if (file < 0) return bk_reason_set(reason, BK_EIO, "%s: %s", path, strerror(errno));
     if (flock(file, LOCK_EX | LOCK_NB) != 0) {
-        int err = errno == EWOULDBLOCK ? BK_EAGAIN : BK_EIO;
-        bk_reason_set(reason, err, "%s is held by the process with pid %d", path, holder_of(file));
+        int err = errno == EWOULDBLOCK
+                      ? bk_reason_set(reason, BK_EAGAIN, "%s is held by the process with pid %d",
+                                      path, holder_of(file))
+                      : bk_reason_set(reason, BK_EIO, "%s: %s", path, strerror(errno));
         close(file);
         return err;
     }
+    /* The number is for whoever waits. A disk too full for it is no reason not to run. */
     int len = snprintf(pid, sizeof pid, "%d\n", (int)getpid());
-    if (ftruncate(file, 0) != 0 || pwrite(file, pid, (size_t)len, 0) != len) {
-        close(file);
-        return bk_reason_set(reason, BK_EIO, "%s: %s", path, strerror(errno));
-    }
+    bool told = ftruncate(file, 0) == 0 && pwrite(file, pid, (size_t)len, 0) == len;
+    (void)told;
     return file;
 }

@@ -42,6 +42,8 @@ enum {
     BKC_NAME_MAX = 64,
     BKC_PATH_MAX = 512,
     BKC_FILES_MAX = BK_SHARDS_MAX + 1,
+    BKC_GENERATIONS_SEEN_MAX =
+        256, /* of one prefix in a folder: more than checkpoint.keep may be */
 };
 #define BKC_MAGIC    "bkckpt01"
 #define BKC_MANIFEST "MANIFEST"
@@ -128,7 +130,7 @@ int bkc_manifest_read(const char *folder, struct bkc_manifest *out, struct bk_re
 /* ---- folder.c ---- */
 
 /* Numbers of the generations of one prefix, newest first; those without a MANIFEST too. Returns how
- * many, at most `max`, or a negative code. */
+ * many, at most `max` (the newest ones), or a negative code. */
 int bkc_generations(const char *dir, const char *prefix, uint64_t *out, size_t max);
 void bkc_generation_name(char out[64], const char *prefix, uint64_t number);
 /* Remove a generation, the MANIFEST first, so that half a one never counts. Best effort. */

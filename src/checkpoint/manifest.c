@@ -54,6 +54,7 @@ static int check_end(const char *text, size_t len, size_t *body_len, struct bk_r
     if (sscanf(end, "end %8" SCNx32 "%c", &crc, &tail) != 2 || tail != '\n')
         return corrupt(reason, "it has no end");
     *body_len = len - end_len;
+    if (!*body_len || text[*body_len - 1] != '\n') return corrupt(reason, "it has no end");
     if (crc != bk_crc32c(0, text, *body_len)) return corrupt(reason, "its check does not fit");
     return BK_OK;
 }

@@ -120,7 +120,7 @@ int bkc_file_write(struct bk_disk *disk, const char *folder, uint32_t generation
     if (out.err) return outcome(&out, path, reason);
     put_header(&out, generation, source->file.partition);
     bool whole = put_sections(&out, source, capture, scratch);
-    if (!out.err) note(&out, "sync", disk->sync(disk, out.file));
+    if (!out.err && whole) note(&out, "sync", disk->sync(disk, out.file));
     note(&out, "close", disk->close(disk, out.file));
     source->file.bytes = out.bytes;
     if (!whole)

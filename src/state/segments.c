@@ -100,12 +100,21 @@ static bool turn_away(struct bk_engine *engine)
 static bool make_room(struct bk_engine *engine)
 {
     struct bk_shared *shared = &engine->shared;
-    if (bk_totals(shared)->segment_count >= engine->params.segments_max) return turn_away(engine);
-    if (bk_totals(shared)->segments) return true;
-    bk_ref_t ref =
-        bk__shared_alloc(engine, engine->params.segments_max * sizeof(struct bk_segment));
-    if (ref) bk__totals(shared)->segments = ref;
-    return ref ? true : turn_away(engine);
+    uint32_t count = bk_totals(shared)->segment_count, cap = engine->params.segments_max;
+    if (count >= cap) return turn_away(engine);
+    if (count < bk_totals(shared)->segment_cap) return true;
+    bk_ref_t fresh = bk__shared_alloc(engine, cap * sizeof(struct bk_segment));
+    if (!fresh) return turn_away(engine);
+    struct bk_shared_totals *totals = bk__totals(shared);
+    if (count) /* made under a smaller segments_max */
+        memcpy(bk_arena_write(&shared->heap, fresh, count * sizeof(struct bk_segment)),
+               bk_arena_read(&shared->heap, totals->segments), count * sizeof(struct bk_segment));
+    if (totals->segment_cap)
+        bk_arena_free(&shared->heap, totals->segments,
+                      totals->segment_cap * sizeof(struct bk_segment));
+    totals->segments = fresh;
+    totals->segment_cap = cap;
+    return true;
 }
 
 static uint32_t intern(struct bk_engine *engine, bk_str_t name)
