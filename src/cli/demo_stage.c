@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-enum { SINK_CLOSE_MS = 500, OUTBOX_CLOSE_MS = 200 };
+enum { SINK_CLOSE_MS = 500, OUTBOX_CLOSE_MS = 200, QUIET_LOOKS = 25 };
 
 bk_wall_ms_t bk__demo_wall_ms(void)
 {
@@ -221,14 +221,17 @@ int bk__demo_stage_read(struct demo_stage *stage, struct bk_reason *reason)
 
 /* ---- numbers ---- */
 
-/* Not bk_pipeline_is_idle: the lists for everybody are made every ten seconds, whoever waits. */
+/* Not bk_pipeline_is_idle: the lists for everybody are made every ten seconds, whoever waits. The rest
+ * has to be quiet for a while, for the refresher works in slices. */
 bool bk__demo_stage_is_level(struct demo_stage *stage)
 {
     struct bk_sink_status sink;
-    if (!bk_pipeline_has_ended(stage->pl)) return false;
     bk_pipeline_sink(stage->pl)->ops->status(bk_pipeline_sink(stage->pl), &sink);
-    return !sink.inflight && !bk_publisher_waiting(bk_pipeline_publisher(stage->pl)) &&
-           !bk_pipeline_metrics(stage->pl)->v[BK_METRIC_ITEMS_DIRTY];
+    bool quiet = bk_pipeline_has_ended(stage->pl) && !sink.inflight &&
+                 !bk_publisher_waiting(bk_pipeline_publisher(stage->pl)) &&
+                 !bk_pipeline_metrics(stage->pl)->v[BK_METRIC_ITEMS_DIRTY];
+    stage->quiet = quiet ? stage->quiet + 1 : 0;
+    return stage->quiet >= QUIET_LOOKS;
 }
 
 static uint64_t lists_of(const struct bk_metrics *metrics)

@@ -30,7 +30,8 @@ struct demo_stage {
     struct bk_histogram ages_before, ages;
     uint64_t events_before, lists_before;
     bool reading, closing;
-    int open; /* source, sink, outbox that have not closed yet */
+    int quiet; /* looks in a row that found nothing to do */
+    int open;  /* source, sink, outbox that have not closed yet */
     void (*closed)(void *arg);
     void *closed_arg;
 };
@@ -50,7 +51,8 @@ size_t bk__demo_stage_waiting(struct demo_stage *stage);
 BK_MUST_CHECK int bk__demo_stage_read(struct demo_stage *stage, struct bk_reason *reason);
 /** A turn is worth taking; the owner asks now and then, for timers. */
 void bk__demo_stage_turn(struct demo_stage *stage);
-/** Everything that was put before the reading began is read, and its lists are in Redis. */
+/** Everything that was put before the reading began is read, and its lists are in Redis. To be asked
+ *  at every tick. */
 bool bk__demo_stage_is_level(struct demo_stage *stage);
 /** Numbers count from here. */
 void bk__demo_stage_go_live(struct demo_stage *stage);

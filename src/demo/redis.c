@@ -87,7 +87,7 @@ static _Noreturn void keep(struct bk_demo_redis *redis, int held, int told)
 static int make_folder(struct bk_demo_redis *redis, struct bk_reason *reason)
 {
     const char *under = getenv("TMPDIR");
-    if (!under || !under[0] || strlen(under) > SOCKET_PATH_MAX - 40) under = "/tmp";
+    if (!under || !under[0] || strlen(under) > SOCKET_PATH_MAX - 30) under = "/tmp";
     snprintf(redis->folder, sizeof redis->folder, "%s/basketry-demo.XXXXXX", under);
     if (!mkdtemp(redis->folder))
         return bk_reason_set(reason, BK_EIO, "no folder under %s: %s", under, strerror(errno));
