@@ -19,6 +19,7 @@
 #include "cli.h"
 
 #include <limits.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -364,6 +365,7 @@ static int take_folder(struct run *run)
                            "consequence=\"every start reads the log from its beginning\"");
         return BK_EXIT_OK;
     }
+    signal(SIGHUP, SIG_IGN); /* a standby has nothing to read again, and is not to end by it */
     while (!(run->checkpoint = bk_checkpoint_open(&options, &code, &reason))) {
         if (code != BK_EAGAIN) return bk__cli_fail(BK_EXIT_CONFIG, "%s", reason.text);
         if (!run->standby) bk_log_info("run", "standby reason=\"%s\"", reason.text);
@@ -405,6 +407,7 @@ static int start(struct run *run)
     if (!run->pl) return bk__cli_fail(BK_EXIT_CONFIG, "%s", reason.text);
     int code = load_state(run);
     if (code != BK_EXIT_OK) return code;
+    uv_update_time(&run->loop); /* waiting and loading took a while: deadlines run from now */
     struct bk_sink *sink = make_sink(run, &reason);
     if (!sink) return bk__cli_fail(BK_EXIT_CONFIG, "%s", reason.text);
     struct bk_source *source = make_source(run, &reason);

@@ -5,12 +5,20 @@
 
 enum { HOLD_MS_MAX = 60000 };
 
+/* What was loaded is ours to publish only where the partition is assigned to us. */
+static void send_away(struct bk_engine *engine)
+{
+    for (int32_t p = 0; p < engine->shard_top; p++)
+        if (engine->shards[p]) engine->shards[p]->away = true;
+}
+
 void bk_pipeline_attach_checkpoint(struct bk_pipeline *pl, struct bk_checkpoint *checkpoint,
                                    const struct bk_generation *loaded)
 {
     pl->checkpoint = checkpoint;
     if (loaded) pl->loaded = *loaded;
     pl->holding = pl->hold_to_end = loaded != NULL;
+    send_away(&pl->engine);
 }
 
 void bk_pipeline_mute(struct bk_pipeline *pl)
@@ -111,6 +119,7 @@ static void adopt(struct bk_pipeline *pl, const struct bk_generation *generation
                                 ? bk_shard_totals(pl->engine.shards[p])->next_offset
                                 : 0;
     bk_engine_adopt(&pl->engine, bk_promotion_engine(pl->promotion));
+    send_away(&pl->engine);
     pl->loaded = *generation;
     pl->holding = true;
     pl->hold_to_end = false;

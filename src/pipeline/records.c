@@ -155,7 +155,8 @@ static void on_revoked(void *arg, enum bk_topic topic, int32_t partition)
     if (topic != BK_TOPIC_EVENTS || partition >= BK__PARTITIONS_MAX || !pl->is_assigned[partition])
         return;
     pl->is_assigned[partition] = false;
-    pl->engine.shards[partition]->away = true;
+    if (pl->engine.shards[partition]) /* a promoted state may not know it */
+        pl->engine.shards[partition]->away = true;
     pl->assigned--;
     if (pl->has_ended[partition]) pl->ended--;
     pl->has_ended[partition] = false;

@@ -502,7 +502,7 @@ static void sweep_items(struct bk_publisher *pub, double rounds, const struct bk
     uint32_t top = bk_table_top(&pub->engine->shared.items);
     sweep->item_credit += rounds * (double)top;
     if (sweep->item_credit > ITEMS_PER_TURN) sweep->item_credit = ITEMS_PER_TURN;
-    for (; sweep->item_credit >= 1 && bk_sink_room(pub->sink); sweep->item_credit -= 1) {
+    for (; top && sweep->item_credit >= 1 && bk_sink_room(pub->sink); sweep->item_credit -= 1) {
         sweep->item_last = sweep->item_last % top + 1;
         const struct bk_item *item = bk_item(&pub->engine->shared, sweep->item_last);
         if (item->published[0] || item->published[1]) publish_item(pub, sweep->item_last, now);
@@ -596,6 +596,8 @@ void bk_publisher_outcome(struct bk_publisher *pub, const struct bk_ticket *tick
     }
     case TICKET_ITEM:
         if (stored) bk_metrics_add(pub->metrics, BK_METRIC_ITEM_LISTS_PUBLISHED, 1);
+        /* Another state may have been put in place since, which knows fewer items. */
+        if (ticket->handle > bk_table_top(&pub->engine->shared.items)) break;
         if (retry) bk_dirty_item_put(pub->engine, ticket->handle);
         if (!retry && !stored) forget_item_list(pub, ticket->handle, detail);
         break;

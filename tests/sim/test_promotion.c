@@ -1,0 +1,164 @@
+/* test_promotion.c -- a state that was loaded is ours to publish where its partitions are ours, and
+ * one that is promoted takes the running one's place, whatever it knows of. */
+#include "support/sim_world.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+enum { EACH = 40 };
+
+static struct sim_world world;
+static struct sim_log log_;
+static struct sim_truth truth;
+static char dir[64], setting[96];
+
+static void tell_views(const char *customer, int32_t partition)
+{
+    for (uint32_t i = 0; i < EACH; i++) {
+        struct told told =
+            tell_view(customer, told_name("i", i % 30), TOLD_START + (int64_t)i * 1000);
+        sim_log_tell(&log_, &told, partition, 0);
+        told_free(&told);
+    }
+}
+
+static int open_two(void **state)
+{
+    (void)state;
+    log_ = (struct sim_log){.partitions = 2};
+    tell_views("ada", 0);
+    tell_views("bob", 1);
+    snprintf(dir, sizeof dir, "/tmp/bk-promotion-XXXXXX");
+    return mkdtemp(dir) ? 0 : -1;
+}
+
+static int close_two(void **state)
+{
+    (void)state;
+    char command[96];
+    sim_log_free(&log_);
+    snprintf(command, sizeof command, "rm -rf %s", dir);
+    return system(command) == 0 ? 0 : -1;
+}
+
+static void open_world(struct sim_plan *plan)
+{
+    snprintf(setting, sizeof setting, "checkpoint.dir=%s", dir);
+    for (size_t i = 0; i < BK_COUNTOF(plan->config); i++) {
+        if (plan->config[i]) continue;
+        plan->config[i] = setting;
+        break;
+    }
+    sim_world_open(&world, plan, &log_);
+    world.calm = true;
+}
+
+static bool has_home(const char *subject)
+{
+    char key[BK_KEY_BYTES_MAX];
+    size_t len = bk_key_subject(BK_STR("bk:v1"), bk_str_c(subject), BK_STR("home"), key);
+    return sim_sink_find(&world.sink, key, len) != NULL;
+}
+
+static struct bk_checkpoint *open_folder(void)
+{
+    struct bk_checkpoint_options options = {.dir = dir,
+                                            .interval_ms = 1000000,
+                                            .records_max = 1000000,
+                                            .copy_bytes_max = 1 << 20,
+                                            .keep = 2,
+                                            .at_once = true};
+    struct bk_reason reason = {{0}};
+    int code;
+    struct bk_checkpoint *checkpoint = bk_checkpoint_open(&options, &code, &reason);
+    if (!checkpoint) fail_msg("%s", reason.text);
+    return checkpoint;
+}
+
+/* A generation of the partitions that are wanted, read to their end. */
+static void leave_a_generation(bool second_too)
+{
+    struct sim_plan plan = sim_plan_calm(3);
+    open_world(&plan);
+    struct bk_checkpoint *checkpoint = open_folder();
+    world.source.want[1] = second_too;
+    bk_pipeline_attach_checkpoint(world.pl, checkpoint, NULL);
+    sim_sink_connect(&world.sink, false);
+    sim_world_pass(&world, 10000, 10);
+    bk_checkpoint_ask(checkpoint);
+    sim_world_pass(&world, 100, 10);
+    struct bk_checkpoint_status status;
+    bk_checkpoint_status(checkpoint, &status);
+    assert_int_equal(status.generation, 1);
+    sim_world_close(&world);
+    bk_checkpoint_close(&checkpoint);
+}
+
+static void what_is_loaded_is_published_where_the_partition_is_ours(void **state)
+{
+    (void)state;
+    struct sim_plan plan = sim_plan_calm(4);
+    struct bk_generation generation;
+    struct bk_reason reason = {{0}};
+    leave_a_generation(true);
+    open_world(&plan);
+    struct bk_checkpoint *checkpoint = open_folder();
+    assert_int_equal(
+        bk_checkpoint_load(checkpoint, bk_pipeline_engine(world.pl), &generation, &reason), BK_OK);
+    bk_pipeline_attach_checkpoint(world.pl, checkpoint, &generation);
+    world.source.want[1] = false; /* another instance has it, and goes on with it */
+    sim_sink_connect(&world.sink, true);
+    sim_world_pass(&world, 120000, 50);
+    assert_true(has_home("c:ada"));
+    assert_false(has_home("c:bob"));
+    world.source.want[1] = true; /* it comes back */
+    sim_source_rebalance(&world.source);
+    sim_world_mend(&world);
+    sim_world_until_done(&world);
+    assert_true(has_home("c:bob"));
+    sim_world_close(&world);
+    bk_checkpoint_close(&checkpoint);
+}
+
+static void
+a_generation_that_lacks_a_partition_is_promoted_and_reads_it_from_its_beginning(void **state)
+{
+    (void)state;
+    struct sim_plan plan = sim_plan_calm(5);
+    struct bk_reason reason = {{0}};
+    leave_a_generation(false);
+    open_world(&plan);
+    struct bk_checkpoint *checkpoint = open_folder();
+    bk_pipeline_attach_checkpoint(world.pl, checkpoint, NULL);
+    sim_sink_connect(&world.sink, false);
+    sim_world_until_done(&world);
+    assert_int_equal(world.source.delivered, 2 * EACH);
+    assert_int_equal(bk_pipeline_promote(world.pl, "generation-0000000001", &reason), BK_OK);
+    for (int i = 0; i < 5000 && world.source.delivered == 2 * EACH; i++) {
+        usleep(1000); /* it is loaded by a thread */
+        sim_world_pass(&world, 10, 10);
+    }
+    sim_world_until_done(&world);
+    assert_int_equal(world.source.delivered, 3 * EACH); /* the second partition's again */
+    sim_truth_init(&truth, &world);
+    sim_check_state(&world, &truth);
+    sim_truth_deinit(&truth);
+    sim_world_close(&world);
+    bk_checkpoint_close(&checkpoint);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+#define STORY(name) cmocka_unit_test_setup_teardown(name, open_two, close_two)
+        STORY(what_is_loaded_is_published_where_the_partition_is_ours),
+        STORY(a_generation_that_lacks_a_partition_is_promoted_and_reads_it_from_its_beginning),
+#undef STORY
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
