@@ -146,7 +146,8 @@ static bool hand_over(struct kafka_outbox *o, uint64_t sequence)
 
 static void hand_over_new(struct kafka_outbox *o)
 {
-    while (o->rk && !o->fatal && !o->suspects && o->next <= o->sent && hand_over(o, o->next))
+    while (o->rk && !o->fatal && !o->suspects && o->next <= o->sent &&
+           slot_of(o, o->next)->state == SLOT_WAITING && hand_over(o, o->next))
         o->next++;
 }
 

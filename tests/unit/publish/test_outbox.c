@@ -342,6 +342,41 @@ static void what_a_broker_refuses_is_sent_again_and_holds_the_number_back(void *
     forget_arrived();
 }
 
+static uint64_t bytes_of_both;
+
+static bool one_of_both_is_there(void)
+{
+    return status_now().waiting_bytes < bytes_of_both;
+}
+
+static bool has_failed_twice(void)
+{
+    return status_now().failed > 1;
+}
+
+static void a_successor_goes_round_what_its_predecessor_delivered(void **state)
+{
+    (void)state;
+    open_outbox(1000, 64 << 20);
+    rd_kafka_mock_push_request_errors(shop.cluster, PRODUCE, 2,
+                                      RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE,
+                                      RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE);
+    assert_int_equal(put_number(0), BK_OK);
+    assert_true(turn_until(has_failed_twice, 10000));
+    assert_int_equal(put_number(1), BK_OK);
+    bytes_of_both = status_now().waiting_bytes;
+    assert_true(turn_until(one_of_both_is_there, 10000));
+    assert_int_equal(bk_outbox_acked(outbox), 0); /* 0 was refused, 1 is there ... */
+    rd_kafka_mock_push_request_errors(shop.cluster, PRODUCE, 1,
+                                      RD_KAFKA_RESP_ERR_OUT_OF_ORDER_SEQUENCE_NUMBER);
+    assert_int_equal(put_number(2), BK_OK); /* ... and this one ends the client */
+    assert_true(turn_until(all_acked, 20000));
+    assert_int_equal(status_now().recreated, 1);
+    read_back(3);
+    check_numbers(3, true);
+    forget_arrived();
+}
+
 static void a_topic_that_takes_less_gets_the_value_cut_and_is_told(void **state)
 {
     (void)state;
@@ -513,6 +548,7 @@ int main(void)
         STORY(it_is_bounded_in_bytes),
         STORY(a_client_that_failed_for_good_has_a_successor_who_knows_everything),
         STORY(what_a_broker_refuses_is_sent_again_and_holds_the_number_back),
+        STORY(a_successor_goes_round_what_its_predecessor_delivered),
         STORY(a_topic_that_takes_less_gets_the_value_cut_and_is_told),
         STORY(what_stood_in_a_batch_with_something_large_is_not_cut),
         STORY(closing_in_an_outage_meets_its_deadline),
