@@ -9,7 +9,7 @@
  *   verify [CURSOR]                     a page of keys with the list each should hold now
  *   checkpoint                          write a generation now
  *   promote NAME                        put a generation in the running state's place
- *   accept-log PARTITION                a log that is shorter than the state is the right one
+ *   accept-log PARTITION                a log that is not the state's (shorter, another) is the right one
  */
 #ifndef BASKETRY_QUESTIONS_H
 #define BASKETRY_QUESTIONS_H

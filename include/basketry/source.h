@@ -66,6 +66,10 @@ struct bk_source_events {
     void (*reached_end)(void *arg, enum bk_topic topic, int32_t partition);
     /** There may be something to pull. May come from inside any call; must only schedule a turn. */
     void (*wake)(void *arg);
+    /** Is this, of shop.events, the record that was passed last: the one before the next wanted? A
+     *  source that starts behind a record reads it first, asks, and does not hand it over. No: the
+     *  log is another one, and not read. NULL: the owner does not know, and nothing is asked. */
+    bool (*is_passed)(void *arg, const struct bk_record *record);
 };
 
 /* clang-format off */
@@ -82,6 +86,7 @@ struct bk_source_events {
     X(BK_SOURCE_DISCONNECTED,            "disconnected",           BK_HEALTH_DOWN,     "no broker answers") \
     X(BK_SOURCE_OFFSET_OUT_OF_RANGE,     "offset_out_of_range",    BK_HEALTH_DEGRADED, "the log does not hold the next record; where it stands is being asked") \
     X(BK_SOURCE_LOG_SHORTER_THAN_STATE,  "log_shorter_than_state", BK_HEALTH_DOWN,     "a partition ends before what was applied: another log. It rests") \
+    X(BK_SOURCE_ANOTHER_LOG,             "another_log",            BK_HEALTH_DOWN,     "a partition holds another record where the one applied last was. It rests") \
     X(BK_SOURCE_PARTITIONS_OVER_LIMIT,   "partitions_over_limit",  BK_HEALTH_DOWN,     "more partitions than state.shards_max has shares for. They rest") \
     X(BK_SOURCE_FAILED,                  "failed",                 BK_HEALTH_DOWN,     "the client gave up, or the file is damaged") \
     X(BK_SOURCE_ENDED,                   "ended",                  BK_HEALTH_OK,       "the file was read to its end") \
@@ -124,8 +129,8 @@ struct bk_source_ops {
      *  prefetched. */
     void (*pause)(struct bk_source *source, bool paused);
     void (*status)(struct bk_source *source, struct bk_source_status *out);
-    /** The log of a partition that rests as BK_SOURCE_LOG_SHORTER_THAN_STATE is the right one: read
-     *  it from its beginning. 0, or BK_ENOENT when that partition does not rest. NULL where nothing
+    /** The log of a partition that rests as BK_SOURCE_LOG_SHORTER_THAN_STATE or BK_SOURCE_ANOTHER_LOG
+     *  is the right one: read it from its beginning. 0, or BK_ENOENT when that partition does not rest. NULL where nothing
      *  can rest. */
     int (*accept)(struct bk_source *source, int32_t partition);
     /** The owner's state is another one: every partition of shop.events is revoked and assigned

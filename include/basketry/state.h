@@ -248,7 +248,7 @@ struct bk_shared_totals {
     bk_ref_t segments;
     uint32_t segment_count;
     uint32_t segments_lossy; /* 1: one was turned away for want of a place */
-    uint32_t alike; /* 1: of some item a shelf, brand or variant group is known */
+    uint32_t alike;          /* 1: of some item a shelf, brand or variant group is known */
     uint64_t counters[BK_STATE_COUNTER_COUNT]; /* of shared; shards keep their own */
 };
 
@@ -464,6 +464,7 @@ struct bk_shard {
 /** Numbers of one shard; part of the state. */
 struct bk_shard_totals {
     int64_t next_offset; /* the record to apply next */
+    uint64_t mark; /* of the one before it, as bk_shard_pass was told: is a log still this one? */
     uint64_t applied, duplicates, dropped;
     uint64_t purchases, refunds;
     uint64_t coalesced; /* lists that waited already when an event asked for them */
@@ -563,7 +564,7 @@ struct bk_place {
 struct bk_applied {
     enum bk_verdict_code verdict; /* OK, DUPLICATE or NO_CONSENT */
     uint32_t subject;             /* whose lists changed, 0 when nobody's */
-    uint32_t erased; /* contexts of a subject whose keys must go (id in `erased_id`) */
+    uint32_t erased;              /* contexts of a subject whose keys must go (id in `erased_id`) */
     char erased_id[BK_SUBJECT_BYTES_MAX];
     uint8_t erased_id_len;
     /* A visitor logged in: the SubjectMerged that the log must hold before a checkpoint passes this
@@ -576,8 +577,9 @@ struct bk_applied {
  *  the session or receipt), bounded by the parameters. */
 struct bk_applied bk_apply(struct bk_engine *engine, struct bk_shard *shard,
                            const struct bk_place *place, const struct bk_event *event);
-/** Take a record that is nothing to apply (it does not decode, say) as read. Offsets only go up. */
-void bk_shard_pass(struct bk_shard *shard, int64_t offset);
+/** Take a record as read, whether there was something to apply or not (it did not decode, say), and
+ *  remember its mark: a hash of what it was. Offsets only go up: one further back is ignored. */
+void bk_shard_pass(struct bk_shard *shard, int64_t offset, uint64_t mark);
 /** Apply a fact of shop.products (last write wins; a tombstone clears it). */
 void bk_apply_product(struct bk_engine *engine, bk_str_t key, const struct bk_event *event);
 

@@ -39,17 +39,17 @@ static int tell(int argc, char **argv, const struct cli_usage *usage, const char
     return code;
 }
 
-/* A partition's log ends before what was applied, and the instance cannot know which of the two is
- * right: this says that the log is. */
+/* A partition's log ends before what was applied, or holds something else there, and the instance
+ * cannot know which of the two is right: this says that the log is. */
 int bk_cmd_accept_log(int argc, char **argv)
 {
     static const struct cli_usage usage = {
         .synopsis = "accept-log PARTITION",
         .about =
             "Tells a running instance (control.socket) that the log of a partition which rests as\n"
-            "log_shorter_than_state is the right one, because the topic was made anew. The "
-            "partition is\n"
-            "read from its beginning; what was learnt from the old log stays, and events that are "
+            "log_shorter_than_state or another_log is the right one, because the topic was made "
+            "anew.\n"
+            "It is read from its beginning; what was learnt from the old log stays, and events that are "
             "in both\n"
             "are told apart by their event_id. To forget the old log instead, restart with an "
             "empty state.",

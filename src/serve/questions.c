@@ -355,7 +355,7 @@ const struct bk_control_handler bk_questions[] = {
      answer_checkpoint},
     {"promote", "NAME", "put a generation of checkpoint.dir in the running state's place",
      answer_promote},
-    {"accept-log", "PARTITION", "read a log that is shorter than the state from its beginning",
+    {"accept-log", "PARTITION", "read a log that is not the one of the state from its beginning",
      answer_accept},
 };
 const size_t bk_question_count = BK_COUNTOF(bk_questions);

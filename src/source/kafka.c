@@ -283,6 +283,7 @@ static enum bk_source_state state_of(const struct kafka_source *s)
     if (s->phase == PHASE_DISCOVERING) return BK_SOURCE_CONNECTING;
     if (s->group.disconnected || s->facts.disconnected) return BK_SOURCE_DISCONNECTED;
     if (in_place(s, KAFKA_PLACE_SHORTER)) return BK_SOURCE_LOG_SHORTER_THAN_STATE;
+    if (in_place(s, KAFKA_PLACE_ANOTHER)) return BK_SOURCE_ANOTHER_LOG;
     if (in_place(s, KAFKA_PLACE_REFUSED)) return BK_SOURCE_PARTITIONS_OVER_LIMIT;
     if (is_out_of_range(s)) return BK_SOURCE_OFFSET_OUT_OF_RANGE;
     if (s->paused) return BK_SOURCE_PAUSED;
@@ -301,7 +302,8 @@ static void status(struct bk_source *head, struct bk_source_status *out)
     out->state = state_of(s);
     snprintf(out->detail, sizeof out->detail, "%s", told->detail);
     out->assigned = (uint32_t)(s->facts.parts_count + s->group.parts_count);
-    out->resting = in_place(s, KAFKA_PLACE_SHORTER) + in_place(s, KAFKA_PLACE_REFUSED);
+    out->resting = in_place(s, KAFKA_PLACE_SHORTER) + in_place(s, KAFKA_PLACE_ANOTHER) +
+                   in_place(s, KAFKA_PLACE_REFUSED);
     out->records_lost = s->group.counts.lost;
     out->topic_partitions = s->partitions[BK_TOPIC_EVENTS];
     out->errors = s->facts.counts.errors + s->group.counts.errors;
@@ -424,8 +426,10 @@ static void close_source(struct bk_source *head, void (*closed)(void *arg), void
 static void restart(struct bk_source *head)
 {
     struct kafka_source *s = of_head(head);
-    if (s->phase != PHASE_READING) return; /* where it stands is asked when it begins to read */
-    bk__kafka_consumer_restart(&s->group);
+    if (s->phase >= PHASE_LEAVING) return;
+    bk__kafka_consumer_restart(&s->facts); /* another state has those of another day */
+    if (s->phase == PHASE_READING) /* else: where it stands is asked when it begins to read */
+        bk__kafka_consumer_restart(&s->group);
     wake(s);
 }
 

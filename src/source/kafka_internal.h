@@ -74,6 +74,7 @@ enum kafka_place {
     KAFKA_PLACE_ASKED,      /* the broker says no: where the log stands is asked     */
     KAFKA_PLACE_RESTARTING, /* a new start was given; nothing delivered since        */
     KAFKA_PLACE_SHORTER,    /* rests: the log ends before what was applied           */
+    KAFKA_PLACE_ANOTHER,    /* rests: the log holds another record than was applied   */
     KAFKA_PLACE_REFUSED,    /* rests: its owner has no room for it                   */
 };
 
@@ -88,6 +89,8 @@ struct kafka_part {
     bool end_asked;      /* an answer is under way                                  */
     bool ended;          /* reached_end was called                                  */
     enum kafka_place place;
+    /* `position` is the record passed last: it is read again, and its owner asked if it is the one */
+    bool unproven;
     bool let_go; /* a record was let go while paused: fetch again on resume */
 };
 
@@ -118,6 +121,7 @@ struct kafka_consumer {
     bool joined;       /* a first assignment has come                 */
     bool disconnected; /* all brokers down, as last heard             */
     bool topic_gone;   /* a topic that is subscribed to does not exist any more */
+    bool doubted;      /* the topic was gone since: it may be another one that comes back */
     bool fatal;
     bool moved;       /* positions moved since the last group commit */
     char detail[160]; /* the last error                              */
@@ -142,7 +146,7 @@ bool bk__kafka_consumer_safety_poll(struct kafka_consumer *c);
 void bk__kafka_consumer_pause(struct kafka_consumer *c, bool paused);
 /** Revoke and assign every partition: bk_source_ops.restart. */
 void bk__kafka_consumer_restart(struct kafka_consumer *c);
-/** A partition of shop.events that rests because its log is shorter: begin it anew. BK_ENOENT: it
+/** A partition of shop.events that rests because its log is shorter or another: begin it anew. BK_ENOENT: it
  *  does not rest. */
 int bk__kafka_consumer_accept(struct kafka_consumer *c, int32_t partition);
 /** Partitions in this place. */

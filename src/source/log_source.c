@@ -20,12 +20,18 @@
 
 enum phase { PHASE_NEW, PHASE_FACTS, PHASE_EVENTS, PHASE_ENDED, PHASE_FAILED };
 
+struct start {
+    int64_t offset; /* as `assigned` said                                  */
+    bool unproven;  /* the record before it is read first: is it the one that was passed? */
+};
+
 struct file_source {
     struct bk_source head;
     struct bk_source_events events;
     struct bk_log_reader *reader;
     struct bk_file_options options;
-    int64_t *starts; /* per part of the reader, as `assigned` said */
+    struct start *starts; /* per part of the reader */
+    size_t unproven;      /* of them                */
     enum phase phase;
     bool paused;
     uint64_t delivered;
@@ -66,6 +72,20 @@ static bool is_of_phase(const struct file_source *s, size_t i)
     return is_event == (s->phase == PHASE_EVENTS);
 }
 
+/** Stand one record before where the owner wants to go on, if the log reaches back so far. */
+static int begin_part(struct file_source *s, size_t i, struct bk_reason *reason)
+{
+    const struct bk_log_part *part = bk_log_reader_part(s->reader, i);
+    struct start *start = &s->starts[i];
+    if (start->offset == BK_OFFSET_REFUSED)
+        return part->covered ? bk_log_reader_skip(s->reader, i, INT64_MAX, reason) : BK_OK;
+    if (start->offset < 0) return BK_OK;
+    start->unproven = part->topic == BK_TOPIC_EVENTS && s->events.is_passed && part->covered &&
+                      start->offset > part->from;
+    s->unproven += start->unproven;
+    return bk_log_reader_skip(s->reader, i, start->offset - start->unproven, reason);
+}
+
 /** Read the phase's topics from where the owner wants them. */
 static void begin(struct file_source *s, enum phase phase)
 {
@@ -79,10 +99,7 @@ static void begin(struct file_source *s, enum phase phase)
     };
     int code = bk_log_reader_begin(s->reader, &range, &reason);
     for (size_t i = 0; i < bk_log_reader_parts(s->reader) && !code; i++) {
-        if (!is_of_phase(s, i) || s->starts[i] == BK_OFFSET_BEGINNING) continue;
-        bool refused = s->starts[i] == BK_OFFSET_REFUSED;
-        if (refused && !bk_log_reader_part(s->reader, i)->covered) continue;
-        code = bk_log_reader_skip(s->reader, i, refused ? INT64_MAX : s->starts[i], &reason);
+        if (is_of_phase(s, i)) code = begin_part(s, i, &reason);
     }
     if (code) fail(s, &reason);
 }
@@ -91,7 +108,7 @@ static void assign_all(struct file_source *s)
 {
     for (size_t i = 0; i < bk_log_reader_parts(s->reader); i++) {
         const struct bk_log_part *part = bk_log_reader_part(s->reader, i);
-        s->starts[i] = s->events.assigned(s->events.arg, part->topic, part->partition);
+        s->starts[i].offset = s->events.assigned(s->events.arg, part->topic, part->partition);
     }
     begin(s, PHASE_FACTS);
 }
@@ -100,13 +117,41 @@ static void end_phase(struct file_source *s)
 {
     for (size_t i = 0; i < bk_log_reader_parts(s->reader); i++) {
         const struct bk_log_part *part = bk_log_reader_part(s->reader, i);
-        if (is_of_phase(s, i) && s->starts[i] != BK_OFFSET_REFUSED)
+        if (is_of_phase(s, i) && s->starts[i].offset != BK_OFFSET_REFUSED)
             s->events.reached_end(s->events.arg, part->topic, part->partition);
     }
     if (s->phase == PHASE_FACTS)
         begin(s, PHASE_EVENTS);
     else
         s->phase = PHASE_ENDED;
+}
+
+static struct start *start_of(struct file_source *s, const struct bk_record *record)
+{
+    for (size_t i = 0; i < bk_log_reader_parts(s->reader); i++) {
+        const struct bk_log_part *part = bk_log_reader_part(s->reader, i);
+        if (part->topic == record->topic && part->partition == record->partition)
+            return &s->starts[i];
+    }
+    return NULL;
+}
+
+/** Is it a record that was passed before, and only shown? One that is not there (erased from an
+ *  archive) proves nothing. */
+static bool is_proof(struct file_source *s, const struct bk_record *record)
+{
+    struct bk_reason reason;
+    struct start *start = s->unproven ? start_of(s, record) : NULL;
+    if (!start || !start->unproven) return false;
+    start->unproven = false;
+    s->unproven--;
+    if (record->offset >= start->offset) return false;
+    if (s->events.is_passed(s->events.arg, record)) return true;
+    bk_reason_set(&reason, BK_EINVAL,
+                  "another log: partition %d does not hold at %lld the record that was applied",
+                  record->partition, (long long)record->offset);
+    fail(s, &reason);
+    return true;
 }
 
 /** One record, or one step on. Returns how many were delivered: 0 or 1. */
@@ -116,6 +161,7 @@ static size_t step(struct file_source *s)
     struct bk_reason reason = {""};
     int code = bk_log_reader_next(s->reader, &record, &reason);
     if (code == 1) {
+        if (is_proof(s, &record)) return 0;
         s->events.record(s->events.arg, &record);
         s->delivered++;
         return 1;

@@ -137,7 +137,9 @@ void *bk__shard_map_put(struct bk_shard *shard, bk_ref_t *map, uint32_t entry_by
 
 void bk_shard_rewind(struct bk_shard *shard)
 {
-    bk__shard_totals(shard)->next_offset = 0;
+    struct bk_shard_totals *totals = bk__shard_totals(shard);
+    totals->next_offset = 0;
+    totals->mark = 0;
 }
 
 /* ---- interning ---- */
@@ -182,10 +184,12 @@ uint32_t bk__subject_intern(struct bk_shard *shard, bk_str_t id, int64_t time_ms
     return number;
 }
 
-void bk_shard_pass(struct bk_shard *shard, int64_t offset)
+void bk_shard_pass(struct bk_shard *shard, int64_t offset, uint64_t mark)
 {
-    if (offset >= bk_shard_totals(shard)->next_offset)
-        bk__shard_totals(shard)->next_offset = offset + 1;
+    if (offset + 1 < bk_shard_totals(shard)->next_offset) return;
+    struct bk_shard_totals *totals = bk__shard_totals(shard);
+    totals->next_offset = offset + 1; /* bk_apply was there already */
+    totals->mark = mark;
 }
 
 /* ---- what waits to be published ---- */

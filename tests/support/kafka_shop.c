@@ -110,6 +110,18 @@ static void on_reached_end(void *arg, enum bk_topic topic, int32_t partition)
     assert_true(seen->ends <= seen->assignments);
 }
 
+/** As the pipeline does, but that the last record is known by a value of the test's. */
+static bool on_is_passed(void *arg, const struct bk_record *record)
+{
+    struct reader *r = arg;
+    const struct seen *seen = &r->seen[record->topic][record->partition];
+    assert_true(seen->assigned);
+    assert_int_equal(record->topic, BK_TOPIC_EVENTS);
+    assert_int_equal(record->offset, seen->next - 1);
+    r->proofs++;
+    return !seen->was_another;
+}
+
 static void on_turn(uv_idle_t *idle)
 {
     struct reader *r = idle->data;
@@ -130,8 +142,13 @@ struct bk_source *try_source(struct reader *r, struct shop *shop, const char *gr
                              unsigned topics, const char *const *properties,
                              struct bk_reason *reason)
 {
-    struct bk_source_events events = {r,          on_record,      on_assigned,
-                                      on_revoked, on_reached_end, on_wake};
+    struct bk_source_events events = {r,
+                                      on_record,
+                                      on_assigned,
+                                      on_revoked,
+                                      on_reached_end,
+                                      on_wake,
+                                      r->proves ? on_is_passed : NULL};
     struct bk_kafka_options options = {
         .brokers = rd_kafka_mock_cluster_bootstraps(shop->cluster),
         .group_id = group,

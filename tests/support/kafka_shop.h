@@ -39,7 +39,8 @@ struct seen {
     int64_t next;  /* the offset that must come                                  */
     int64_t count; /* records, over all assignments                              */
     int assignments, ends;
-    int64_t end_at; /* records seen when reached_end came                         */
+    bool was_another; /* what was read before was another log */
+    int64_t end_at;   /* records seen when reached_end came                         */
 };
 
 struct reader {
@@ -49,7 +50,9 @@ struct reader {
     struct bk_source *source;
     struct seen seen[BK_TOPIC_COUNT][PARTS_MAX];
     size_t budget, pulled_max;
-    bool lazy; /* ignores wake */
+    bool lazy;   /* ignores wake */
+    bool proves; /* knows the record it passed last */
+    int proofs;  /* how often it was asked */
     int wakes;
     bool closed, timed_out;
     int64_t total, events_before_facts, facts_expected;

@@ -21,6 +21,10 @@ static void assign(struct sim_source *source, int32_t p)
     int64_t offset = source->events.assigned(source->events.arg, BK_TOPIC_EVENTS, p);
     if (offset == BK_OFFSET_REFUSED) return; /* it is offered again at the next pull */
     uint32_t at = position_of(part, offset);
+    if (offset > 0 && at && source->events.is_passed) { /* only ever one log here */
+        struct bk_record last = sim_log_record(BK_TOPIC_EVENTS, p, &part->record[at - 1]);
+        BK_ASSERT(source->events.is_passed(source->events.arg, &last));
+    }
     uint32_t back = source->regress_max ? chance_below(source->chance, source->regress_max + 1) : 0;
     source->part[p].at = back < at ? at - back : 0;
     source->part[p].assigned = true;

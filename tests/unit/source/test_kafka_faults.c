@@ -127,6 +127,126 @@ static void a_log_shorter_than_the_state_rests_until_it_is_accepted(void **state
     close_all(&shop, &loop, &r, 5000);
 }
 
+/** Four readers' memories of one log of 50 records: the middle, the end, one past the end, and another
+ *  log's middle. */
+static void what_was_passed_last_is_shown_before_reading_goes_on(void **state)
+{
+    static const int64_t starts[] = {30, 50, 51, 30};
+    (void)state;
+    uv_loop_t loop;
+    struct shop shop;
+    struct reader r;
+    open_shop(&shop, 1);
+    open_topic(&shop, BK_TOPIC_EVENTS, 4);
+    uv_loop_init(&loop);
+    init_reader(&r, &loop);
+    r.proves = true;
+    for (int32_t p = 0; p < 4; p++) {
+        sell(&shop, BK_TOPIC_EVENTS, p, 50);
+        r.seen[BK_TOPIC_EVENTS][p].start = starts[p];
+    }
+    settle(&shop);
+    struct seen *seen = r.seen[BK_TOPIC_EVENTS];
+    seen[3].was_another = true;
+    open_reader(&r, &shop, "shown", EVENTS, quick);
+    goal = 2;
+    assert_true(run_until(&r, 15000, has_goal_ends)); /* of those that go on */
+    run_until(&r, 700, NULL);
+    assert_int_equal(r.proofs, 3); /* nothing is shown where nothing stands */
+    assert_int_equal(seen[0].count, 20);
+    assert_int_equal(seen[1].count + seen[2].count + seen[3].count, 0);
+    assert_int_equal(seen[0].ends + seen[1].ends, 2);
+    assert_int_equal(status_of(&r).resting, 2);
+    assert_int_equal(status_of(&r).state, BK_SOURCE_LOG_SHORTER_THAN_STATE);
+    assert_int_equal(status_of(&r).offset_resets + status_of(&r).records_lost, 0);
+    for (int32_t p = 0; p < 4; p++) sell(&shop, BK_TOPIC_EVENTS, p, 10);
+    goal = 40;
+    assert_true(run_until(&r, 5000, has_goal_total));
+    assert_int_equal(r.source->ops->accept(r.source, 0), BK_ENOENT);
+    seen[2].next = seen[3].next = 0;
+    assert_int_equal(r.source->ops->accept(r.source, 2), BK_OK);
+    assert_int_equal(status_of(&r).state, BK_SOURCE_ANOTHER_LOG);
+    assert_int_equal(bk_source_state_health(BK_SOURCE_ANOTHER_LOG), BK_HEALTH_DOWN);
+    assert_int_equal(r.source->ops->accept(r.source, 3), BK_OK);
+    goal = 160;
+    assert_true(run_until(&r, 5000, has_goal_total));
+    goal = 4;
+    assert_true(run_until(&r, 5000, has_goal_ends));
+    assert_int_equal(r.proofs, 3);
+    assert_int_equal(status_of(&r).state, BK_SOURCE_ASSIGNED);
+    assert_int_equal(status_of(&r).records_lost, 0);
+    close_all(&shop, &loop, &r, 5000);
+}
+
+static void go_and_come_back(struct shop *shop, struct reader *r)
+{
+    rd_kafka_mock_topic_set_error(shop->cluster, topic_names[BK_TOPIC_EVENTS],
+                                  RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART);
+    rd_kafka_mock_push_request_errors(shop->cluster, API_FETCH, 2,
+                                      RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART,
+                                      RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART);
+    assert_true(run_until(r, 15000, is_topic_missing));
+    rd_kafka_mock_topic_set_error(shop->cluster, topic_names[BK_TOPIC_EVENTS],
+                                  RD_KAFKA_RESP_ERR_NO_ERROR);
+}
+
+/** It may be another one that comes back, with as many records. */
+static void a_topic_that_was_gone_shows_its_last_record_again(void **state)
+{
+    (void)state;
+    uv_loop_t loop;
+    struct shop shop;
+    struct reader r;
+    open_shop(&shop, 1);
+    open_topic(&shop, BK_TOPIC_EVENTS, 2);
+    sell(&shop, BK_TOPIC_EVENTS, 0, 50);
+    sell(&shop, BK_TOPIC_EVENTS, 1, 50);
+    settle(&shop);
+    uv_loop_init(&loop);
+    init_reader(&r, &loop);
+    r.proves = true;
+    open_reader(&r, &shop, "gone", EVENTS, quick);
+    goal = 100;
+    assert_true(run_until(&r, 15000, has_goal_total));
+    assert_int_equal(r.proofs, 0); /* from their beginnings */
+    go_and_come_back(&shop, &r);
+    r.seen[BK_TOPIC_EVENTS][1].was_another = true;
+    sell(&shop, BK_TOPIC_EVENTS, 0, 10);
+    sell(&shop, BK_TOPIC_EVENTS, 1, 10);
+    assert_true(run_until(&r, 15000, is_resting));
+    goal = 110;
+    assert_true(run_until(&r, 5000, has_goal_total));
+    assert_int_equal(status_of(&r).state, BK_SOURCE_ANOTHER_LOG);
+    assert_int_equal(r.seen[BK_TOPIC_EVENTS][0].count, 60);
+    assert_int_equal(r.seen[BK_TOPIC_EVENTS][1].count, 50);
+    assert_true(r.proofs >= 2);
+    close_all(&shop, &loop, &r, 5000);
+}
+
+/** Nothing was passed, so nothing is shown, and the first record is not lost for it. */
+static void an_empty_topic_that_was_gone_is_read_from_its_first_record(void **state)
+{
+    (void)state;
+    uv_loop_t loop;
+    struct shop shop;
+    struct reader r;
+    open_shop(&shop, 1);
+    open_topic(&shop, BK_TOPIC_EVENTS, 1);
+    settle(&shop);
+    uv_loop_init(&loop);
+    init_reader(&r, &loop);
+    r.proves = true;
+    open_reader(&r, &shop, "empty", EVENTS, quick);
+    goal = 1;
+    assert_true(run_until(&r, 15000, has_goal_ends));
+    go_and_come_back(&shop, &r);
+    sell(&shop, BK_TOPIC_EVENTS, 0, 10);
+    goal = 10;
+    assert_true(run_until(&r, 15000, has_goal_total));
+    assert_int_equal(r.proofs, 0);
+    close_all(&shop, &loop, &r, 5000);
+}
+
 static void a_partition_its_owner_refuses_is_held_and_not_read(void **state)
 {
     (void)state;
@@ -287,6 +407,9 @@ int main(void)
         cmocka_unit_test(a_missing_topic_is_a_state_and_is_tried_again),
         cmocka_unit_test(an_offset_out_of_range_starts_again_from_the_beginning_and_says_so),
         cmocka_unit_test(a_log_shorter_than_the_state_rests_until_it_is_accepted),
+        cmocka_unit_test(what_was_passed_last_is_shown_before_reading_goes_on),
+        cmocka_unit_test(a_topic_that_was_gone_shows_its_last_record_again),
+        cmocka_unit_test(an_empty_topic_that_was_gone_is_read_from_its_first_record),
         cmocka_unit_test(a_partition_its_owner_refuses_is_held_and_not_read),
         cmocka_unit_test(a_broker_that_goes_and_comes_back_costs_no_record),
         cmocka_unit_test(leaders_and_coordinators_may_move),

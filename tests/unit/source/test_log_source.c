@@ -41,6 +41,8 @@ struct reader {
     int assigned[BK_TOPIC_COUNT][8], ended[BK_TOPIC_COUNT][8];
     size_t ends;
     int wakes;
+    bool proves, was_another; /* knows the record it passed last; it was another log's */
+    int proofs;
     bool closed;
 };
 
@@ -80,6 +82,16 @@ static void on_reached_end(void *arg, enum bk_topic topic, int32_t partition)
     struct reader *r = arg;
     assert_int_equal(r->ended[topic][partition]++, 0);
     r->ends++;
+}
+
+/** Is it the model's record before the start? */
+static bool on_is_passed(void *arg, const struct bk_record *record)
+{
+    struct reader *r = arg;
+    assert_int_equal(record->topic, BK_TOPIC_EVENTS);
+    assert_int_equal(record->offset, r->start[record->topic][record->partition] - 1);
+    r->proofs++;
+    return !r->was_another;
 }
 
 static void on_wake(void *arg)
@@ -143,8 +155,13 @@ static void expect(struct reader *r)
 static struct bk_source *open_source(struct reader *r, uv_loop_t *loop, const char *file,
                                      struct bk_reason *reason)
 {
-    struct bk_source_events events = {r,          on_record,      on_assigned,
-                                      on_revoked, on_reached_end, on_wake};
+    struct bk_source_events events = {r,
+                                      on_record,
+                                      on_assigned,
+                                      on_revoked,
+                                      on_reached_end,
+                                      on_wake,
+                                      r->proves ? on_is_passed : NULL};
     struct bk_file_options options = {.path = file};
     return bk_source_file_create(loop, &options, &events, reason);
 }
@@ -252,6 +269,15 @@ static void keys_go_where_the_java_client_sends_them(void **state)
 /* ---- whole files
  * ------------------------------------------------------------------------------- */
 
+static bool holds(int32_t partition, int64_t offset)
+{
+    for (size_t i = 0; i < model_count; i++)
+        if (model[i].topic == BK_TOPIC_EVENTS && model[i].partition == partition &&
+            model[i].offset == offset)
+            return true;
+    return false;
+}
+
 static void prop_what_is_written_is_read_facts_first_whatever_the_budget(void **state)
 {
     static const size_t counts[] = {0, 1, 10, 1000, RECORDS_MAX};
@@ -267,6 +293,7 @@ static void prop_what_is_written_is_read_facts_first_whatever_the_budget(void **
             r.start[BK_TOPIC_EVENTS][1] = (int64_t)(counts[i / 4] / 10);
             r.start[BK_TOPIC_STOCK][0] = 5;
         }
+        r.proves = i % 4 == 3;
         lift_limits();
         expect(&r);
         struct bk_source *source = open_source(&r, NULL, path, &reason);
@@ -276,9 +303,31 @@ static void prop_what_is_written_is_read_facts_first_whatever_the_budget(void **
         assert_int_equal(status.lag_records, 0);
         assert_int_equal(r.next, r.order_count);
         assert_int_equal(r.ends, PARTITIONS + 3); /* empty partitions included */
+        assert_int_equal(r.proofs, r.proves && holds(1, r.start[BK_TOPIC_EVENTS][1] - 1));
         source->ops->close(source, on_closed, &r);
         assert_true(r.closed);
     }
+}
+
+static void another_log_at_the_start_offset_fails_by_name_and_gives_nothing_of_it(void **state)
+{
+    (void)state;
+    struct reader r;
+    struct bk_reason reason = {""};
+    write_file(7100, 1000, false);
+    init_reader(&r);
+    r.start[BK_TOPIC_EVENTS][1] = 20;
+    r.proves = r.was_another = true;
+    lift_limits();
+    expect(&r);
+    struct bk_source *source = open_source(&r, NULL, path, &reason);
+    assert_non_null(source);
+    struct bk_source_status status = read_all(source, 10);
+    assert_int_equal(status.state, BK_SOURCE_FAILED);
+    assert_non_null(strstr(status.detail, "another log: partition 1 does not hold at 19"));
+    for (size_t i = 0; i < r.next; i++) assert_int_not_equal(model[r.order[i]].partition, 1);
+    assert_int_equal(r.proofs, 1);
+    source->ops->close(source, on_closed, &r);
 }
 
 static void turn_until_over(uv_loop_t *loop, struct bk_source *source, struct reader *r)
@@ -495,6 +544,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(keys_go_where_the_java_client_sends_them),
         cmocka_unit_test(prop_what_is_written_is_read_facts_first_whatever_the_budget),
+        cmocka_unit_test(another_log_at_the_start_offset_fails_by_name_and_gives_nothing_of_it),
         cmocka_unit_test(on_a_loop_it_wakes_until_it_is_over_and_closes_from_the_loop),
         cmocka_unit_test(a_file_cut_at_any_byte_gives_its_prefix_and_says_where_it_ends),
         cmocka_unit_test(a_file_with_any_byte_changed_gives_what_is_whole_and_says_where),

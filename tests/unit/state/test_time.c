@@ -223,10 +223,11 @@ static void what_was_passed_does_not_come_back(void **state)
     told_engine(&engine, &params);
     struct told told = tell_view("ada", "x", TOLD_START);
     told.place.offset = 7;
-    bk_shard_pass(bk_engine_shard(&engine, 0), 7); /* it did not decode, the first time */
+    bk_shard_pass(bk_engine_shard(&engine, 0), 7, 77); /* it did not decode, the first time */
     assert_int_equal(bk_shard_totals(engine.shards[0])->next_offset, 8);
     assert_int_equal(told_apply(&engine, &told).verdict, BK_VERDICT_DUPLICATE);
-    bk_shard_pass(engine.shards[0], 3);
+    bk_shard_pass(engine.shards[0], 3, 33);
+    assert_int_equal(bk_shard_totals(engine.shards[0])->mark, 77);
     assert_int_equal(bk_shard_totals(engine.shards[0])->next_offset, 8);
     told.place.offset = 8;
     assert_int_equal(told_apply(&engine, &told).verdict, BK_VERDICT_OK);
