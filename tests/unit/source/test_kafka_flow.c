@@ -175,6 +175,32 @@ static void facts_are_whole_before_the_first_event(void **state)
     close_all(&shop, &loop, &r, 5000);
 }
 
+static void a_restart_reads_facts_again_as_well(void **state)
+{
+    (void)state;
+    uv_loop_t loop;
+    struct shop shop;
+    struct reader r;
+    open_shop(&shop, 1);
+    open_topic(&shop, BK_TOPIC_EVENTS, 1);
+    open_topic(&shop, BK_TOPIC_PRODUCTS, 1);
+    sell(&shop, BK_TOPIC_EVENTS, 0, 30);
+    sell(&shop, BK_TOPIC_PRODUCTS, 0, 50);
+    settle(&shop);
+    uv_loop_init(&loop);
+    init_reader(&r, &loop);
+    open_reader(&r, &shop, "facts-again", EVENTS | PRODUCTS, quick);
+    goal = 80;
+    assert_true(run_until(&r, 20000, has_goal_total));
+    r.seen[BK_TOPIC_EVENTS][0].next = r.seen[BK_TOPIC_PRODUCTS][0].next = BK_OFFSET_BEGINNING;
+    r.source->ops->restart(r.source);
+    goal = 160;
+    assert_true(run_until(&r, 20000, has_goal_total));
+    assert_int_equal(r.seen[BK_TOPIC_PRODUCTS][0].count, 100);
+    assert_int_equal(r.seen[BK_TOPIC_EVENTS][0].count, 60);
+    close_all(&shop, &loop, &r, 5000);
+}
+
 static void pausing_in_full_flow_neither_loses_nor_repeats(void **state)
 {
     (void)state;
@@ -212,6 +238,7 @@ int main(void)
         cmocka_unit_test(the_end_is_the_one_at_the_start_though_records_keep_coming),
         cmocka_unit_test(a_full_queue_is_filled_again_as_it_is_read),
         cmocka_unit_test(facts_are_whole_before_the_first_event),
+        cmocka_unit_test(a_restart_reads_facts_again_as_well),
         cmocka_unit_test(pausing_in_full_flow_neither_loses_nor_repeats),
     };
     if (getenv("BK_TEST")) cmocka_set_test_filter(getenv("BK_TEST"));
