@@ -60,6 +60,13 @@ static void two_members_share_cooperatively(void **state)
 
 /* ---- closing ---- */
 
+/* Before 2.3 a cooperative member that closes before its first assignment brings librdkafka down
+ * (its issue 4381). */
+static bool closes_when_cooperative(void)
+{
+    return rd_kafka_version() >= 0x020300ff;
+}
+
 static void closing_works_at_any_moment(void **state)
 {
     (void)state;
@@ -81,7 +88,8 @@ static void closing_works_at_any_moment(void **state)
         uv_loop_init(&loop);
         init_reader(&r, &loop);
         r.budget = 10; /* plenty is left in the queue */
-        open_reader(&r, &shop, group, EVENTS | PRODUCTS, i % 2 ? cooperative : quick);
+        open_reader(&r, &shop, group, EVENTS | PRODUCTS,
+                    i % 2 && closes_when_cooperative() ? cooperative : quick);
         if (waits_ms[i / 2]) run_until(&r, waits_ms[i / 2], NULL);
         if (waits_ms[i / 2] == 1500) r.source->ops->pause(r.source, true);
         close_reader(&r, 10000);
