@@ -14,7 +14,7 @@ extern "C" {
 #endif
 
 enum {
-    BK_KEY_BYTES_MAX = 600,    /* prefix, an id of 130 bytes with every byte escaped, words */
+    BK_KEY_BYTES_MAX = 600,     /* prefix, an id of 130 bytes with every byte escaped, words */
     BK_LIST_BYTES_MAX = 131072, /* 40 items of 128-byte ids, `because` ids, all escaped */
 };
 

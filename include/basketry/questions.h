@@ -33,7 +33,7 @@ struct bk_instance {
     struct bk_publisher *publisher;
     struct bk_source *source;
     struct bk_sink *sink;
-    struct bk_outbox *outbox; /* NULL: nothing is written to Kafka */
+    struct bk_outbox *outbox;         /* NULL: nothing is written to Kafka */
     struct bk_checkpoint *checkpoint; /* NULL: none is kept */
     const struct bk_watch *watch;
     const struct bk_config *cfg;

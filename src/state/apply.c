@@ -13,8 +13,8 @@ static const uint32_t refreshes[BK_EVENT_KIND_COUNT] = {
     [BK_EVENT_ITEM_VIEWED] = CONTEXT(HOME) | CONTEXT(PRODUCT),
     [BK_EVENT_SEARCHED] = CONTEXT(HOME),
     [BK_EVENT_CART_CHANGED] = CONTEXT(CART) | CONTEXT(CHECKOUT) | CONTEXT(HOME),
-    [BK_EVENT_PURCHASED] = CONTEXT(HOME) | CONTEXT(CART) | CONTEXT(CHECKOUT) | CONTEXT(DISCOVER) |
-                           CONTEXT(USUAL),
+    [BK_EVENT_PURCHASED] =
+        CONTEXT(HOME) | CONTEXT(CART) | CONTEXT(CHECKOUT) | CONTEXT(DISCOVER) | CONTEXT(USUAL),
     [BK_EVENT_WISHLIST_CHANGED] = CONTEXT(HOME),
     [BK_EVENT_REFUNDED] = CONTEXT(HOME) | CONTEXT(CHECKOUT) | CONTEXT(USUAL),
     [BK_EVENT_ITEM_DISMISSED] = CONTEXT(HOME) | CONTEXT(PRODUCT) | CONTEXT(CART) |
@@ -153,8 +153,8 @@ static void learn_line(struct bk__turn *turn, uint32_t i, uint32_t lines, uint32
     for (uint32_t j = 0; j < lines; j++) bk_map_fetch(&shared->heap, row, item[j]);
     for (uint32_t j = 0; j < lines; j++)
         if (i != j)
-            bk__pair_share(turn->engine, BK_PAIR_BOUGHT, item[i], item[j], 1, strength,
-                           j > i, turn->pair_epoch, turn->who);
+            bk__pair_share(turn->engine, BK_PAIR_BOUGHT, item[i], item[j], 1, strength, j > i,
+                           turn->pair_epoch, turn->who);
 }
 
 /* All pairs of the first receipt_lines_max distinct lines, both ways. */
