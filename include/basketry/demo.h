@@ -68,8 +68,7 @@ struct bk_demo_list {
     struct bk_demo_item item[BK_DEMO_ITEMS_MAX];
 };
 
-/** The name of a product's id, and the name without what tells brands apart, for where it stands inside a
- *  sentence; "" when nobody knows it. Borrowed until the next call. */
+/** The name of a product's id, and a brief one for where it stands inside a sentence; "" when nobody knows it. Borrowed until the next call. */
 struct bk_demo_names {
     void *arg;
     bk_str_t (*name)(void *arg, bk_str_t id);
@@ -119,7 +118,6 @@ struct bk_demo_model {
     char query[BK_DEMO_QUERY_BYTES];
     struct bk_demo_match match[BK_DEMO_MATCHES_MAX];
     uint32_t match_count, chosen;
-    char currency[4];
     /* numbers */
     uint64_t events, lists;           /* since the demo is live */
     double events_per_s, lists_per_s; /* of late */

@@ -433,7 +433,6 @@ static void set_model(struct demo *demo)
     demo->model.shown = BK_DEMO_STACKED;
     demo->model.speed = demo->speed;
     demo->model.age_p50_us = demo->model.age_p99_us = -1;
-    bk_demo_copy(demo->model.currency, sizeof demo->model.currency, bk_str_c(bk_shop_currency()));
     demo->shoppers.stage = &demo->stage;
     demo->shoppers.model = &demo->model;
     demo->shoppers.arg = demo;

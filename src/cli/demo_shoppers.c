@@ -12,7 +12,7 @@ enum {
     AT_ONCE = 2000,         /* records put in one call */
     UNDER_WAY_MAX = 20000,  /* records that may wait to be read before no more are put */
     CLICK_MS = 1000,        /* between two events of the followed shopper */
-    HURRY = 30,             /* so many wait: it goes faster */
+    HURRY = 200,            /* so many wait: it goes faster */
     REST_MS = 1500,         /* then it comes to the shop again */
     SKIP_S = 1,             /* a pause of the crowd longer than this is skipped */
 };
@@ -54,19 +54,16 @@ bk_str_t bk__demo_shoppers_name(void *arg, bk_str_t id)
     return product == UINT32_MAX ? BK_STR("") : bk_shop_product(shoppers->shop, product).name;
 }
 
-/* "Arborio rice 500 g, Casa Lucia" -> "Arborio rice 500 g" */
+/* "Arborio rice 500 g, Casa Lucia" -> "Arborio rice": without brand and size. */
 bk_str_t bk__demo_shoppers_brief(void *arg, bk_str_t id)
 {
-    const struct demo_shoppers *shoppers = arg;
-    uint32_t product = bk_shop_product_find(shoppers->shop, id);
-    if (product == UINT32_MAX) return BK_STR("");
-    struct bk_shop_product its = bk_shop_product(shoppers->shop, product);
-    uint32_t tail = its.brand.len + 2; /* ", Casa Lucia" */
-    bool branded =
-        its.brand.len && its.name.len > tail &&
-        bk_str_eq(its.brand, bk_str(its.name.p + its.name.len - its.brand.len, its.brand.len)) &&
-        its.name.p[its.name.len - tail] == ',';
-    return branded ? bk_str(its.name.p, its.name.len - tail) : its.name;
+    bk_str_t name = bk__demo_shoppers_name(arg, id);
+    for (uint32_t i = 1; i + 1 < name.len; i++) {
+        bool brand = name.p[i] == ',',
+             size = name.p[i] == ' ' && isdigit((unsigned char)name.p[i + 1]);
+        if (brand || size) return bk_str(name.p, i);
+    }
+    return name;
 }
 
 static void text_of(struct demo_shoppers *shoppers, const struct bk_event *event, char *out,

@@ -54,7 +54,7 @@ BK_MUST_CHECK int bk__demo_shoppers_act(struct demo_shoppers *shoppers, enum bk_
                                         uint32_t product, bk_str_t text);
 /** Put the products that have the model's query in their names into the model. */
 void bk__demo_shoppers_search(struct demo_shoppers *shoppers);
-/** The name of a product, and the name without its brand: bk_demo_names. */
+/** The name of a product, and the name without brand and size: bk_demo_names. */
 bk_str_t bk__demo_shoppers_name(void *shoppers, bk_str_t id);
 bk_str_t bk__demo_shoppers_brief(void *shoppers, bk_str_t id);
 

@@ -241,17 +241,38 @@ static enum bk_demo_style item_style(const struct bk_demo_item *item)
     return item->moved > 0 ? BK_DEMO_UP : BK_DEMO_PLAIN;
 }
 
+/* The same in fewer words, where there is little room. */
+static void shorten(char out[BK_DEMO_WHY_BYTES], const char *why)
+{
+    static const char *const words[][2] = {
+        {"often bought with ", "bought with "},    {"because you viewed ", "you viewed "},
+        {"viewed next after ", "seen after "},     {"visits like yours: ", "visits with "},
+        {"baskets like yours: ", "baskets with "}, {"bought after viewing ", "bought after "},
+    };
+    const char *head = "";
+    for (size_t i = 0; i < BK_COUNTOF(words); i++) {
+        size_t len = strlen(words[i][0]);
+        if (strncmp(why, words[i][0], len) != 0) continue;
+        head = words[i][1];
+        why += len;
+        break;
+    }
+    snprintf(out, BK_DEMO_WHY_BYTES, "%s%s", head, why);
+}
+
 /* mark, name, (tag,) why: the name gets half of a narrow list, two fifths of a wide one. */
 static void put_item(const struct sheet *sheet, struct bk_demo_line *line,
                      const struct bk_demo_item *item)
 {
     uint32_t width = sheet->right - MARK;
-    uint32_t tag = sheet->right >= WIDE ? TAG : 0, name = tag ? width * 2 / 5 : width / 2;
+    uint32_t tag = sheet->right >= WIDE ? TAG : 0, name = tag ? width * 2 / 5 : width / 2 - 1;
+    char why[BK_DEMO_WHY_BYTES];
+    shorten(why, item->why);
     put_mark(sheet, line, item);
     put(sheet, line, item_style(item), name - 1, "%s", item->name);
     put(sheet, line, BK_DEMO_PLAIN, 1, "%s", "");
     put(sheet, line, BK_DEMO_FAINT, tag, "%s", item->tag);
-    put(sheet, line, BK_DEMO_FAINT, width - name - tag, "%s", item->why);
+    put(sheet, line, BK_DEMO_FAINT, width - name - tag, "%s", tag ? item->why : why);
 }
 
 /* A large list on a narrow screen: name and tag, and why on the line below. */
@@ -311,7 +332,7 @@ static void put_right(const struct sheet *sheet, struct bk_demo_line *line, uint
 
 static const char *const help[] = {
     "",
-    " Left, what one simulated shopper does; right, that shopper's lists as they stand",
+    " Left, what one simulated shopper does; right, this shopper's lists as they are",
     " in Redis. The age of a list is the time from the event's record in the log to",
     " the list read from Redis, in milliseconds.",
     "",

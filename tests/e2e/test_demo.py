@@ -128,7 +128,7 @@ def check_screen(story, terminal, columns, rows):
                 f"the screen fills {size} and is labelled simulated")
     heads = [right(line).strip() for line in lines if re.match(r" (home|cart|product)\b", right(line))]
     story.check(len(heads) == 3 and AGE.search(heads[0]), f"{size}: three lists, and the age of the home list in ms ({heads})")
-    reasons = [line for line in lines if re.search(r"you viewed|often bought|you buy it|you looked at it|visits like|viewed next|popular",
+    reasons = [line for line in lines if re.search(r"you viewed|bought with|you buy it|you looked at it|visits with|seen after|viewed next|popular",
                                                    right(line))]
     story.check(len(reasons) >= 5, f"{size}: items with reasons in words ({len(reasons)})")
     story.check(re.search(r"\d+ events/s .*\d+ lists/s .*age p50 [\d.]+ ms p99 [\d.]+ ms .*\d+ MB", lines[-2]),
