@@ -49,7 +49,8 @@ int bk_cmd_accept_log(int argc, char **argv)
             "Tells a running instance (control.socket) that the log of a partition which rests as\n"
             "log_shorter_than_state or another_log is the right one, because the topic was made "
             "anew.\n"
-            "It is read from its beginning; what was learnt from the old log stays, and events that are "
+            "It is read from its beginning; what was learnt from the old log stays, and events "
+            "that are "
             "in both\n"
             "are told apart by their event_id. To forget the old log instead, restart with an "
             "empty state.",
