@@ -25,9 +25,10 @@ struct bk_pipeline {
     bool muted;       /* for ever */
     bool hold_to_end; /* ... until the log's end at start was passed, or else ...            */
     int64_t hold_until[BK__PARTITIONS_MAX]; /* ... these offsets */
-    bk_mono_ms_t hold_from;
-    struct bk_promotion *promotion; /* NULL: none is loading */
-    uint64_t records;               /* of shop.events, since the start */
+    bk_mono_ms_t hold_from, hold_moved; /* the latter: when a promoted state last read anything */
+    uint64_t hold_records;              /* and how much that was */
+    struct bk_promotion *promotion;     /* NULL: none is loading */
+    uint64_t records;                   /* of shop.events, since the start */
     bool refused;
     struct bk_reason refusal;
     struct bk_outbox *outbox; /* NULL: none */

@@ -83,14 +83,18 @@ static bool has_passed(const struct bk_pipeline *pl)
     return true;
 }
 
-/* After a restart the state is a little older than what readers have: it catches up unseen. */
+/* After a restart the state is a little older than what readers have: it catches up unseen. A
+ * promoted one may be months behind: it takes the time it needs, as long as it gets on. */
 void bk__decide_hold(struct bk_pipeline *pl)
 {
     if (!pl->holding || pl->muted) return;
-    if (!pl->hold_from.ms) pl->hold_from = pl->now.mono;
+    if (!pl->hold_from.ms) pl->hold_from = pl->hold_moved = pl->now.mono;
+    if (!pl->hold_to_end && pl->records != pl->hold_records) pl->hold_moved = pl->now.mono;
+    pl->hold_records = pl->records;
     int64_t held_ms = pl->now.mono.ms - pl->hold_from.ms;
+    int64_t still_ms = pl->now.mono.ms - pl->hold_moved.ms;
     bool passed = pl->hold_to_end ? bk_pipeline_has_ended(pl) : has_passed(pl);
-    if (!passed && !pl->closing && held_ms < HOLD_MS_MAX) return;
+    if (!passed && !pl->closing && still_ms < HOLD_MS_MAX) return;
     pl->holding = false;
     bk_log_info("pipeline", "publishing_begins after_ms=%lld caught_up=%s", (long long)held_ms,
                 passed ? "yes" : "no");
@@ -123,7 +127,7 @@ static void adopt(struct bk_pipeline *pl, const struct bk_generation *generation
     pl->loaded = *generation;
     pl->holding = true;
     pl->hold_to_end = false;
-    pl->hold_from = pl->now.mono;
+    pl->hold_from = pl->hold_moved = pl->now.mono;
     pl->source->ops->restart(pl->source);
     bk_publisher_connected(pl->publisher, true); /* every list is written anew */
     bk_checkpoint_ask(pl->checkpoint);

@@ -152,12 +152,51 @@ a_generation_that_lacks_a_partition_is_promoted_and_reads_it_from_its_beginning(
     bk_checkpoint_close(&checkpoint);
 }
 
+static int64_t next_of(int32_t partition)
+{
+    const struct bk_shard *shard = bk_pipeline_engine(world.pl)->shards[partition];
+    return shard ? bk_shard_totals(shard)->next_offset : 0;
+}
+
+static void nothing_is_published_before_a_promoted_state_has_passed_what_readers_have(void **state)
+{
+    (void)state;
+    struct sim_plan plan = sim_plan_calm(6);
+    struct bk_reason reason = {{0}};
+    int64_t held_ms = 0;
+    leave_a_generation(false);
+    open_world(&plan);
+    struct bk_checkpoint *checkpoint = open_folder();
+    bk_pipeline_attach_checkpoint(world.pl, checkpoint, NULL);
+    sim_sink_connect(&world.sink, false);
+    sim_world_until_done(&world);
+    assert_int_equal(bk_pipeline_promote(world.pl, "generation-0000000001", &reason), BK_OK);
+    for (int i = 0; i < 5000 && next_of(1) == EACH; i++) {
+        usleep(1000);
+        world.source.part[1].visible = 0; /* slowly from here on: a record a step */
+        sim_world_pass(&world, 10, 10);
+    }
+    assert_true(next_of(1) < EACH);
+    uint64_t sets = world.sink.subject_sets;
+    for (; next_of(1) < EACH; held_ms += 20000) {
+        assert_int_equal(world.sink.subject_sets, sets);
+        world.source.part[1].visible++;
+        sim_world_pass(&world, 20000, 20000);
+    }
+    assert_true(held_ms > 90000);
+    sim_world_until_done(&world);
+    assert_true(world.sink.subject_sets > sets);
+    sim_world_close(&world);
+    bk_checkpoint_close(&checkpoint);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
 #define STORY(name) cmocka_unit_test_setup_teardown(name, open_two, close_two)
         STORY(what_is_loaded_is_published_where_the_partition_is_ours),
         STORY(a_generation_that_lacks_a_partition_is_promoted_and_reads_it_from_its_beginning),
+        STORY(nothing_is_published_before_a_promoted_state_has_passed_what_readers_have),
 #undef STORY
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
