@@ -15,16 +15,29 @@ static uint32_t position_of(const struct sim_partition *part, int64_t offset)
     return at;
 }
 
+/* The owner knows the record that it passed last, whatever became of it since, and no other. */
+static void check_mark(struct sim_source *source, int32_t p, const struct sim_record *last)
+{
+    if (!source->events.is_passed) return;
+    struct bk_record record = sim_log_record(BK_TOPIC_EVENTS, p, last), other = record;
+    BK_ASSERT(source->events.is_passed(source->events.arg, &record));
+    other.timestamp_ms++;
+    BK_ASSERT(!source->events.is_passed(source->events.arg, &other));
+    other = record;
+    other.key = BK_STR("c:somebody else");
+    BK_ASSERT(!source->events.is_passed(source->events.arg, &other));
+    other = record;
+    other.value = BK_STR("something else");
+    BK_ASSERT(!source->events.is_passed(source->events.arg, &other));
+}
+
 static void assign(struct sim_source *source, int32_t p)
 {
     const struct sim_partition *part = &source->log->events[p];
     int64_t offset = source->events.assigned(source->events.arg, BK_TOPIC_EVENTS, p);
     if (offset == BK_OFFSET_REFUSED) return; /* it is offered again at the next pull */
     uint32_t at = position_of(part, offset);
-    if (offset > 0 && at && source->events.is_passed) { /* only ever one log here */
-        struct bk_record last = sim_log_record(BK_TOPIC_EVENTS, p, &part->record[at - 1]);
-        BK_ASSERT(source->events.is_passed(source->events.arg, &last));
-    }
+    if (offset > 0 && at) check_mark(source, p, &part->record[at - 1]);
     uint32_t back = source->regress_max ? chance_below(source->chance, source->regress_max + 1) : 0;
     source->part[p].at = back < at ? at - back : 0;
     source->part[p].assigned = true;
