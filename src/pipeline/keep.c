@@ -45,9 +45,10 @@ int32_t bk__topic_partitions(struct bk_pipeline *pl)
 
 /* Keys move when a topic gets more partitions: a subject's state would lie where its events no
  * longer come. */
-bool bk__fits_the_topic(struct bk_pipeline *pl)
+bool bk__fits_the_topic(struct bk_pipeline *pl, int32_t partition)
 {
     int32_t now = bk__topic_partitions(pl), then = pl->loaded.topic_partitions;
+    if (partition >= now) now = partition + 1; /* it grew since it was asked */
     if (!now || !then || now == then) return true;
     pl->refused = true;
     bk_reason_set(&pl->refusal, BK_EUNSUPPORTED,
@@ -61,15 +62,16 @@ bool bk__fits_the_topic(struct bk_pipeline *pl)
 void bk__step_checkpoint(struct bk_pipeline *pl)
 {
     if (!pl->checkpoint) return;
-    struct bk_promises letters = {0};
+    struct bk_promises letters = {0}, erasures = {0};
     if (pl->outbox)
         letters = (struct bk_promises){bk_outbox_sent(pl->outbox), bk_outbox_acked(pl->outbox)};
+    if (!pl->muted) erasures = bk_publisher_erasures(pl->publisher); /* a replay promises nothing */
     struct bk_checkpoint_turn turn = {.mono = pl->now.mono,
                                       .wall_ms = pl->now.wall_ms,
                                       .records = pl->records,
                                       .topic_partitions = pl->topic_partitions,
                                       .letters = letters,
-                                      .erasures = bk_publisher_erasures(pl->publisher)};
+                                      .erasures = erasures};
     bk_checkpoint_step(pl->checkpoint, &pl->engine, &turn);
 }
 
@@ -94,7 +96,7 @@ void bk__decide_hold(struct bk_pipeline *pl)
     int64_t held_ms = pl->now.mono.ms - pl->hold_from.ms;
     int64_t still_ms = pl->now.mono.ms - pl->hold_moved.ms;
     bool passed = pl->hold_to_end ? bk_pipeline_has_ended(pl) : has_passed(pl);
-    if (!passed && !pl->closing && still_ms < HOLD_MS_MAX) return;
+    if (!passed && still_ms < HOLD_MS_MAX) return;
     pl->holding = false;
     bk_log_info("pipeline", "publishing_begins after_ms=%lld caught_up=%s", (long long)held_ms,
                 passed ? "yes" : "no");
