@@ -69,6 +69,9 @@ void bk_publisher_erase(struct bk_publisher *publisher, bk_str_t subject, uint32
  *  for it. */
 struct bk_promises bk_publisher_erasures(const struct bk_publisher *publisher);
 
+/** The erasures alone, while there is room: bk_publisher_turn does this first. */
+void bk_publisher_send_erasures(struct bk_publisher *publisher);
+
 /** Subjects' lists that wait (queued subjects). */
 uint32_t bk_publisher_waiting(const struct bk_publisher *publisher);
 /** The end is near: what waits is published, but the refresher adds nothing to it, so that there is

@@ -117,6 +117,11 @@ static int sync_folder(struct bkc_attempt *attempt)
     return bk_reason_set(&attempt->reason, BK_EIO, "sync %s: %s", attempt->folder, strerror(-rc));
 }
 
+void bkc_attempt_discard(struct bkc_attempt *attempt)
+{
+    bkc_generation_remove(attempt->disk, attempt->dir, attempt->name);
+}
+
 void bkc_attempt_write(struct bkc_attempt *attempt)
 {
     uint8_t *scratch = malloc(BKC_DATA_MAX);
@@ -126,6 +131,7 @@ void bkc_attempt_write(struct bkc_attempt *attempt)
                        : bk_reason_set(&attempt->reason, BK_ENOMEM, "no memory to write with");
     if (attempt->err == BK_OK) attempt->err = write_files(attempt, scratch);
     if (attempt->err == BK_OK) attempt->err = sync_folder(attempt);
+    if (attempt->err != BK_OK) bkc_attempt_discard(attempt);
     free(scratch);
 }
 
@@ -144,10 +150,8 @@ void bkc_attempt_commit(struct bkc_attempt *attempt)
 {
     attempt->err = bkc_manifest_write(attempt->disk, attempt->dir, attempt->folder,
                                       &attempt->manifest, &attempt->reason);
-    if (attempt->err == BK_OK) drop_older(attempt);
-}
-
-void bkc_attempt_discard(struct bkc_attempt *attempt)
-{
-    bkc_generation_remove(attempt->disk, attempt->dir, attempt->name);
+    if (attempt->err == BK_OK)
+        drop_older(attempt);
+    else
+        bkc_attempt_discard(attempt);
 }

@@ -16,7 +16,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-enum { RETRY_MS = 10000 };
+enum { RETRY_MS = 10000, REST_MS_MAX = 30000 };
 
 struct bk_checkpoint {
     struct bk_checkpoint_options options;
@@ -33,6 +33,7 @@ struct bk_checkpoint {
     bk_mono_ms_t began;             /* of the attempt */
     bk_mono_ms_t due_from;          /* the interval runs from here */
     bk_mono_ms_t retry_at;
+    bk_mono_ms_t rests_from; /* copies are near their bound; 0: they are not */
     uint64_t attempt_records;
     struct bk_promises letters, erasures; /* as of the capture */
     struct bk_checkpoint_status status;
@@ -145,9 +146,8 @@ static void fail(struct bk_checkpoint *cp, bk_mono_ms_t now, const char *why)
     cp->state = BK_CHECKPOINT_IDLE;
 }
 
-static void discard(struct bk_checkpoint *cp, bk_mono_ms_t now)
+static void give_up(struct bk_checkpoint *cp, bk_mono_ms_t now)
 {
-    bkc_attempt_discard(cp->attempt);
     fail(cp, now, cp->attempt->reason.text);
     bkc_attempt_end(&cp->attempt);
 }
@@ -185,7 +185,7 @@ static void after_writing(struct bk_checkpoint *cp, bk_mono_ms_t now)
 {
     bkc_attempt_let_go(cp->attempt);
     if (cp->attempt->err != BK_OK)
-        discard(cp, now);
+        give_up(cp, now);
     else
         cp->state = BK_CHECKPOINT_SETTLING;
 }
@@ -216,7 +216,7 @@ static void describe(const struct bkc_manifest *manifest, const char *name,
 static void after_commit(struct bk_checkpoint *cp, bk_mono_ms_t now)
 {
     if (cp->attempt->err != BK_OK) {
-        discard(cp, now);
+        give_up(cp, now);
         return;
     }
     describe(&cp->attempt->manifest, cp->attempt->name, &cp->committed);
@@ -246,10 +246,23 @@ static bool is_due(struct bk_checkpoint *cp, const struct bk_checkpoint_turn *tu
            turn->mono.ms - cp->due_from.ms >= cp->options.interval_ms;
 }
 
+/* A disk that hangs keeps nobody for ever: the instant is given up, and what comes of the thread is
+ * seen when it comes. */
+static void bound_rest(struct bk_checkpoint *cp, bk_mono_ms_t now)
+{
+    if (!bk_checkpoint_wants_rest(cp))
+        cp->rests_from.ms = 0;
+    else if (!cp->rests_from.ms)
+        cp->rests_from = now;
+    else if (now.ms - cp->rests_from.ms > REST_MS_MAX)
+        bk_capture_give_up(cp->attempt->capture);
+}
+
 void bk_checkpoint_step(struct bk_checkpoint *cp, struct bk_engine *engine,
                         const struct bk_checkpoint_turn *turn)
 {
     if (cp->state == BK_CHECKPOINT_IDLE && is_due(cp, turn)) begin(cp, engine, turn);
+    bound_rest(cp, turn->mono);
     if (cp->state == BK_CHECKPOINT_CAPTURING && half_is_done(cp)) after_writing(cp, turn->mono);
     if (cp->state == BK_CHECKPOINT_SETTLING && is_settled(cp, turn)) {
         cp->state = BK_CHECKPOINT_COMMITTING;
@@ -270,7 +283,7 @@ bool bk_checkpoint_is_idle(const struct bk_checkpoint *cp)
 
 bool bk_checkpoint_wants_rest(const struct bk_checkpoint *cp)
 {
-    return cp->state == BK_CHECKPOINT_CAPTURING &&
+    return cp->state == BK_CHECKPOINT_CAPTURING && !bk_capture_is_lost(cp->attempt->capture) &&
            bk_capture_copies(cp->attempt->capture) >
                bk_capture_copies_max(cp->attempt->capture) / 4 * 3;
 }

@@ -34,10 +34,10 @@ void bkc_attempt_let_go(struct bkc_attempt *attempt);
 /* The same, and free everything. The thread is not running. */
 void bkc_attempt_end(struct bkc_attempt **attempt);
 
-/* The two halves, either as a thread or at once. */
+/* The two halves, either as a thread or at once; what fails is discarded by them. */
 void bkc_attempt_write(struct bkc_attempt *attempt);  /* the files */
 void bkc_attempt_commit(struct bkc_attempt *attempt); /* the MANIFEST; older generations go */
-/* What was written of an attempt that failed goes. */
+/* What was written of it goes: removing much takes its time. */
 void bkc_attempt_discard(struct bkc_attempt *attempt);
 
 #endif

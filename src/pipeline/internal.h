@@ -63,9 +63,9 @@ void bk__wake(void *arg);
 struct bk_publisher_options bk__publisher_options(const struct bk_config *cfg);
 
 /* ---- keep.c: what a checkpoint asks of a turn ---- */
-/* Does the topic have the partitions that the loaded state was made of? Else the pipeline is
- * refused. */
-bool bk__fits_the_topic(struct bk_pipeline *pl);
+/* Does the topic, this partition of it being assigned, have the partitions that the loaded state was
+ * made of? Else the pipeline is refused. */
+bool bk__fits_the_topic(struct bk_pipeline *pl, int32_t partition);
 int32_t bk__topic_partitions(struct bk_pipeline *pl);
 /* Is it time to publish (again)? */
 void bk__decide_hold(struct bk_pipeline *pl);

@@ -237,9 +237,12 @@ static size_t pull(struct bk_pipeline *pl)
                      : 0; /* paused: it has no records */
 }
 
+/* While lists are held back, what must go still goes. */
 static bool publish(struct bk_pipeline *pl)
 {
-    return pl->holding ? false : bk_publisher_turn(pl->publisher, &pl->now);
+    if (!pl->holding) return bk_publisher_turn(pl->publisher, &pl->now);
+    if (!pl->muted) bk_publisher_send_erasures(pl->publisher);
+    return false;
 }
 
 /* What was just pulled is ranked at its own time: the clocks go on first. */
@@ -285,12 +288,14 @@ void bk_pipeline_close_intake(struct bk_pipeline *pl)
 bool bk_pipeline_is_idle(const struct bk_pipeline *pl)
 {
     bool written = !pl->outbox || bk_outbox_is_idle(pl->outbox);
-    return !pl->holding && written && bk_publisher_is_idle(pl->publisher);
+    /* Who closes before it has caught up leaves readers the newer lists that they have. */
+    bool published = pl->holding ? pl->closing : bk_publisher_is_idle(pl->publisher);
+    return written && published;
 }
 
 bool bk_pipeline_is_done(const struct bk_pipeline *pl)
 {
-    return bk_pipeline_has_ended(pl) && bk_pipeline_is_idle(pl);
+    return bk_pipeline_has_ended(pl) && !pl->holding && bk_pipeline_is_idle(pl);
 }
 
 /* ---- looking in ---- */

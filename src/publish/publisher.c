@@ -384,7 +384,7 @@ struct bk_promises bk_publisher_erasures(const struct bk_publisher *pub)
     return erasures;
 }
 
-static void publish_erasures(struct bk_publisher *pub)
+void bk_publisher_send_erasures(struct bk_publisher *pub)
 {
     bk_str_t prefix = bk_str_c(pub->options.key_prefix);
     for (size_t i = 0; i < pub->erasure_count; i++) {
@@ -550,7 +550,7 @@ uint32_t bk_publisher_waiting(const struct bk_publisher *pub)
 
 bool bk_publisher_turn(struct bk_publisher *pub, const struct bk_now *now)
 {
-    publish_erasures(pub);
+    bk_publisher_send_erasures(pub);
     publish_subjects(pub, now);
     if (bk_totals(&pub->engine->shared)
             ->time_max_ms) { /* an empty shop has nothing to show everybody */
