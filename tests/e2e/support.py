@@ -483,14 +483,14 @@ class Story:
 
     def check(self, held, sentence):
         self.failed = self.failed or not held
-        print(("ok - " if held else "not ok - ") + sentence, flush=True)
+        print(("ok - " if held else "not ok - ") + sentence + "\n", end="", flush=True)  # one write: threads may tell side by side
         return bool(held)
 
     def skip(self, sentence):
         print("skip - " + sentence, flush=True)
 
     def note(self, text):
-        print("# " + text, flush=True)
+        print("# " + text + "\n", end="", flush=True)
 
     def show_logs(self):
         for run in self.runs:
