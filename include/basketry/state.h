@@ -191,6 +191,7 @@ _Static_assert(sizeof(struct bk_posted) == 32, "whole units of 16 bytes");
 struct bk_posting {
     uint32_t session; /* number in shared.posted */
     uint32_t time_s;  /* when the item entered that session, seconds since 1970 */
+    uint32_t place;   /* of the item in that session's items */
 };
 /** The m most recent sessions or receipts of an item, oldest first from `first` on (a ring). */
 struct bk_postings {

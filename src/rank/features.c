@@ -152,11 +152,20 @@ static float fade_of(const struct bk__view *view, const struct walk *walk)
     return UNORDERED_FADE + (walk->fade - UNORDERED_FADE) * kept / (kept + LITTLE_ORDER);
 }
 
+/* The head and the first pairs of a row that will be walked. */
+static void fetch_row(const struct bk__view *view, const struct walk *walk, uint32_t from)
+{
+    const struct bk_shared *shared = &view->ranker->engine->shared;
+    const char *row = bk_arena_read(&shared->heap, bk_item(shared, from)->rows[walk->kind]);
+    for (int line = 0; line < 4; line++) __builtin_prefetch(row + line * BK__LINE_BYTES);
+}
+
 static void walk_prefix(const struct bk__view *view, const struct walk *walk, uint32_t distinct_min)
 {
     const struct bk_shared *shared = &view->ranker->engine->shared;
     float fade = fade_of(view, walk);
     for (uint32_t i = 0; i < view->prefix_count; i++) {
+        if (i + 1 < view->prefix_count) fetch_row(view, walk, view->prefix[i + 1]);
         float faded = view->weight[i] * power(fade, view->back[i]);
         if (faded < walk->faded) continue;
         walk_row(view, walk, view->prefix[i],
@@ -214,8 +223,34 @@ static void gather_buy_again(const struct bk__view *view, enum bk_scorer scorer)
     }
 }
 
+/* Does something move the scores after they are summed? */
+static bool is_moved(const struct bk__view *view)
+{
+    return view->situation == BK_SITUATION_HOME_LIVE || view->situation == BK_SITUATION_CHECKOUT ||
+           view->situation == BK_SITUATION_USUAL;
+}
+
+/* Who scored less is not listed, however popular: what the list's last has already is more than the
+ * most popular of all could add. */
+static float hopeless_score(const struct bk__view *view, const struct bk__mixture *mixture,
+                            float acts)
+{
+    enum { MANY = 512 }; /* fewer are asked sooner than sorted out */
+    if (is_moved(view) || view->ranker->count < MANY) return 0.0f;
+    const struct bk_shared *shared = &view->ranker->engine->shared;
+    const struct bk_shared_totals *totals = bk_totals(shared);
+    float most = 0.0f;
+    for (uint32_t i = 0; i < totals->popular_count; i++) {
+        float popularity = bk_item_popularity(shared, totals->popular[i], view->epoch);
+        if (popularity > most) most = popularity;
+    }
+    float share = most / acts * mixture->everywhere + 1.0f - mixture->everywhere;
+    float weight = view->ranker->weights.weight[view->situation][BK_SCORER_POPULAR];
+    return bk__score_to_beat(view) - 1.001f * weight * share;
+}
+
 /* The share of everybody's acts: for everybody's favourites, and for every candidate found
- * before. */
+ * before that it can still help. */
 static void gather_popular(const struct bk__view *view, enum bk_scorer scorer)
 {
     (void)scorer;
@@ -225,10 +260,12 @@ static void gather_popular(const struct bk__view *view, enum bk_scorer scorer)
     float acts = bk_acts_popularity(shared, view->epoch) + UNKNOWN_ACTS;
     struct bk__mixture mixture;
     bk__mix_segments(view, &mixture);
+    float hopeless = hopeless_score(view, &mixture, acts);
     for (uint32_t i = 0; i < totals->popular_count; i++)
         bk__candidate_of(ranker, totals->popular[i]);
     for (uint32_t i = 0; i < ranker->count; i++) {
         uint32_t item = ranker->candidate[i].item;
+        if (ranker->candidate[i].score < hopeless && item != ranker->why_item) continue;
         float share = bk_item_popularity(shared, item, view->epoch) / acts;
         bk__contribute(ranker, item, share * mixture.everywhere, 0,
                        bk_item_hot(shared, item)->points);

@@ -5,8 +5,10 @@
  *   which a hash table is walked. After each feature the sums are folded into the scores; the
  *   largest part of a score names the reason, and within it the largest single contribution names
  *   `because`.
- * LAYOUT      place[item] -> candidate, stamped, so that nothing is ever cleared; candidate[] dense in order of first contribution.
- * COST        one 8-byte look-up by item and one cache line of the candidate a contribution; a row's empty slots cost no branch.
+ * LAYOUT      candidate[] dense in order of first contribution; place[item] says where the item's would
+ *             be, and is believed only when that one is the item's: nothing is ever cleared (a sparse
+ *             set: Briggs, Torczon 1993).
+ * COST        one 4-byte look-up by item and one cache line of the candidate a contribution; a row's empty slots cost no branch.
  */
 #include "internal.h"
 
@@ -20,19 +22,15 @@ enum {
 void bk__gather_begin(struct bk_ranker *ranker)
 {
     ranker->count = 0;
-    if (++ranker->stamp == 0) { /* once in four thousand million lists */
-        memset(ranker->place, 0, ranker->places * sizeof *ranker->place);
-        ranker->stamp = 1;
-    }
 }
 
 static inline struct bk__candidate *candidate_of(struct bk_ranker *ranker, uint32_t item)
 {
-    struct bk__place *place = &ranker->place[item];
-    if (place->stamp == ranker->stamp) return &ranker->candidate[place->candidate];
+    uint32_t place = ranker->place[item];
+    if (place < ranker->count && ranker->candidate[place].item == item)
+        return &ranker->candidate[place];
     BK_ASSERT(ranker->count < ranker->candidates_max);
-    place->stamp = ranker->stamp;
-    place->candidate = ranker->count;
+    ranker->place[item] = ranker->count;
     struct bk__candidate *candidate = &ranker->candidate[ranker->count++];
     *candidate = (struct bk__candidate){.item = item};
     return candidate;
@@ -68,6 +66,14 @@ void bk__contribute(struct bk_ranker *ranker, uint32_t item, float value, uint32
                evidence);
 }
 
+void bk__contribute_items(struct bk_ranker *ranker, const uint32_t *item, const float *value,
+                          uint32_t count, uint32_t because, uint32_t evidence)
+{
+    for (uint32_t i = 0; i < count; i++)
+        contribute(ranker, item[i], (uint64_t)(int64_t)(value[i] * (float)(1 << FIXED_BITS)),
+                   because, evidence);
+}
+
 /* The numbers of the slots that count, without a branch a slot: empty ones come by chance, and a
  * branch would guess wrong. */
 static uint32_t used_slots(const struct bk_pair *row, uint32_t slots, uint32_t least,
@@ -93,13 +99,24 @@ static inline float share_of_order(const struct bk__order *order, const struct b
     return order->behind + (1.0f - order->behind) * after;
 }
 
+/* Have the block of the row from this slot on brought. */
+static inline void fetch_slots(const struct bk_pair *row, uint32_t from, uint32_t slots)
+{
+    uint32_t end = slots < from + BLOCK ? slots : from + BLOCK;
+    for (const char *at = (const char *)&row[from]; at < (const char *)&row[end];
+         at += BK__LINE_BYTES)
+        __builtin_prefetch(at);
+}
+
 void bk__contribute_row(struct bk_ranker *ranker, const struct bk_pair *row, uint32_t slots,
                         float scale, const struct bk__order *order, uint32_t because,
                         uint32_t least, uint32_t distinct_min)
 {
     uint8_t used[BLOCK];
+    fetch_slots(row, 0, slots);
     scale *= (float)(1 << FIXED_BITS) / (float)BK_STRENGTH_ONE;
     for (uint32_t at = 0; at < slots; at += BLOCK) {
+        fetch_slots(row, at + BLOCK, slots);
         uint32_t count = used_slots(row + at, slots - at < BLOCK ? slots - at : BLOCK, least,
                                     distinct_min, used);
         for (uint32_t i = 0; i < count; i++) {

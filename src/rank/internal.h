@@ -10,11 +10,6 @@ enum {
     BK__LINE_BYTES = 64, /* of the cache */
 };
 
-struct bk__place {
-    uint32_t stamp;
-    uint32_t candidate;
-};
-
 /* One cache line each. */
 struct bk__candidate {
     uint32_t item;
@@ -37,28 +32,25 @@ _Static_assert(sizeof(struct bk__candidate) == BK__LINE_BYTES, "a contribution t
 
 /* A session or receipt that shares an item with the one that is asked for. */
 struct bk__neighbour {
-    uint32_t session; /* number in shared.posted                                                 */
+    uint32_t session; /* number in shared.posted */
     float similarity;
-    uint32_t latest; /* place in the prefix of the latest item that both have                    */
+    uint32_t latest; /* place in the prefix of the latest item that both have ... */
+    uint32_t met;    /* ... and among the neighbour's items */
 };
 
 struct bk_ranker {
     struct bk_arena arena;
     const struct bk_engine *engine;
     struct bk_weights weights;
-    struct bk__place *place;
-    uint32_t places;
-    uint32_t stamp;
+    uint32_t *place; /* item -> candidate, see gather.c */
     struct bk__candidate *candidate;
     uint32_t candidates_max, count;
     uint32_t touched;                   /* head of the list */
     uint64_t total;                     /* of the feature being gathered */
     uint32_t why_item;                  /* 0, or the item that is being explained ... */
     struct bk_why why[BK_SCORER_COUNT]; /* ... and what was said of it */
-    struct bk__place *session_place; /* by number in shared.posted                               */
-    uint32_t session_places;
-    uint32_t session_stamp;
     struct bk__neighbour *neighbour;
+    uint16_t *neighbour_slot; /* hash table over them by session: number + 1, 0 empty */
     struct bk_boards *boards;
 };
 
@@ -90,6 +82,9 @@ struct bk__candidate *bk__candidate_of(struct bk_ranker *ranker, uint32_t item);
 /* One contribution (>= 0) to the feature being gathered, from `because`, seen `evidence` times. */
 void bk__contribute(struct bk_ranker *ranker, uint32_t item, float value, uint32_t because,
                     uint32_t evidence);
+/* One each to `count` items. */
+void bk__contribute_items(struct bk_ranker *ranker, const uint32_t *item, const float *value,
+                          uint32_t count, uint32_t because, uint32_t evidence);
 /* What the order of a cart says: a partner that always comes before counts `behind`; how an order
  * was kept is seen through so many receipts of chance. */
 struct bk__order {
@@ -111,6 +106,8 @@ void bk__gather_fold(struct bk_ranker *ranker, enum bk_scorer scorer, float weig
 /* The most, for scratch: newest postings of an item that are walked, sessions or receipts that
  * vote, and how far from the common item they do. */
 enum { BK__POSTINGS_ASKED = 60, BK__NEIGHBOURS_ASKED = 60, BK__NEIGHBOUR_REACH = 24 };
+enum { BK__NEIGHBOUR_SLOTS = 2048 };
+_Static_assert(BK__NEIGHBOUR_SLOTS * 3 / 4 > BK__PREFIX_MAX * BK__POSTINGS_ASKED, "never full");
 void bk__gather_neighbours(const struct bk__view *view, enum bk_scorer scorer);
 
 /* ---- trend.c: who is rising ---- */
@@ -134,6 +131,8 @@ uint32_t bk__diversify(const struct bk__view *view, struct bk__candidate *best[]
 
 /* ---- rank.c ---- */
 
+/* As things stand, what the last of a list of any size scored; 0 when not all places are taken. */
+float bk__score_to_beat(const struct bk__view *view);
 /* The candidates as the items of a list; score NULL: their own. */
 void bk__list_fill(struct bk_list *list, struct bk__candidate *const best[], const float *score,
                    uint32_t count);

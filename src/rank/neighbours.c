@@ -15,7 +15,7 @@
  *   Latifi, Jannach 2021), but an item that everybody sees says less about a shopper (1 / sqrt(m_i
  *   + 5)), and recency comes by walking the newest few. In a receipt nearness says nothing (g = 1),
  *   order does.
- * COST        one 8-byte look-up a posting (five items of 40 in a session, six of 60 in a cart), one
+ * COST        a look-up in 4 KB a posting (five items of 40 in a session, six of 60 in a cart), one
  *             record and a short row a neighbour that votes.
  */
 #include "internal.h"
@@ -35,28 +35,32 @@ static const struct knn {
 
 #define FEW_POSTINGS 5.0f
 
+enum { NEIGHBOUR_SLOTS_LOG2 = 11 };
+_Static_assert(1 << NEIGHBOUR_SLOTS_LOG2 == BK__NEIGHBOUR_SLOTS, "a hash is cut to a slot");
+
 static float inverse_root(float x)
 {
     return 1.0f / __builtin_sqrtf(x);
 }
 
-/* The session's neighbour entry, new if need be. */
-static struct bk__neighbour *neighbour_of(struct bk_ranker *ranker, uint32_t session,
-                                          uint32_t latest, uint32_t *count)
+/* The posted session's neighbour entry, new if need be. The table is small enough to stay in the
+ * nearest cache: an array over all sessions would not. */
+static struct bk__neighbour *neighbour_of(struct bk_ranker *ranker,
+                                          const struct bk_posting *posting, uint32_t latest,
+                                          uint32_t *count)
 {
-    struct bk__place *place = &ranker->session_place[session];
-    if (place->stamp == ranker->session_stamp) return &ranker->neighbour[place->candidate];
-    *place = (struct bk__place){ranker->session_stamp, *count};
+    uint32_t slot = (posting->session * 2654435769u) >> (32 - NEIGHBOUR_SLOTS_LOG2);
+    uint32_t number;
+    while ((number = ranker->neighbour_slot[slot]) != 0) {
+        if (ranker->neighbour[number - 1].session == posting->session)
+            return &ranker->neighbour[number - 1];
+        slot = (slot + 1) % BK__NEIGHBOUR_SLOTS;
+    }
     struct bk__neighbour *neighbour = &ranker->neighbour[(*count)++];
-    *neighbour = (struct bk__neighbour){.session = session, .latest = latest};
+    ranker->neighbour_slot[slot] = (uint16_t)*count;
+    *neighbour = (struct bk__neighbour){
+        .session = posting->session, .latest = latest, .met = posting->place};
     return neighbour;
-}
-
-static void begin(struct bk_ranker *ranker)
-{
-    if (++ranker->session_stamp) return;
-    memset(ranker->session_place, 0, ranker->session_places * sizeof *ranker->session_place);
-    ranker->session_stamp = 1;
 }
 
 /* The posting at a place, 0 the oldest. */
@@ -74,7 +78,7 @@ static uint32_t find_neighbours(const struct bk__view *view, const struct knn *k
     uint32_t own = view->sess ? view->sess->posted : 0, count = 0; /* never a receipt */
     float faded = 1.0f;
     uint32_t back = 0;
-    begin(ranker);
+    memset(ranker->neighbour_slot, 0, BK__NEIGHBOUR_SLOTS * sizeof ranker->neighbour_slot[0]);
     for (uint32_t i = 0; i < view->prefix_count; i++) {
         for (; back < view->back[i]; back++) faded *= knn->fade;
         if (faded < knn->faded) break;
@@ -84,11 +88,11 @@ static uint32_t find_neighbours(const struct bk__view *view, const struct knn *k
         uint32_t walked = ring->count < knn->asked ? ring->count : knn->asked;
         float worth = faded * view->weight[i] * inverse_root((float)walked + FEW_POSTINGS);
         for (uint32_t j = ring->count - walked; j < ring->count; j++) {
-            uint32_t session = posting_at(ring, j)->session;
-            if (session == own) continue;
-            neighbour_of(ranker, session, i, &count)->similarity += worth;
-            __builtin_prefetch(
-                bk_table_read(&shared->posted, session)); /* read soon, by chance anywhere */
+            const struct bk_posting *posting = posting_at(ring, j);
+            if (posting->session == own) continue;
+            neighbour_of(ranker, posting, i, &count)->similarity += worth;
+            __builtin_prefetch(bk_table_read(&shared->posted,
+                                             posting->session)); /* read soon, by chance anywhere */
         }
     }
     return count;
@@ -126,11 +130,29 @@ static void select_nearest(const struct bk_shared *shared, struct bk__neighbour 
     }
 }
 
-/* The row will be read: have it brought. */
-static void fetch_items(const struct bk_shared *shared, uint32_t session)
+/* The places of a neighbour that vote, as far as `reach` from the one met. */
+struct span {
+    const uint32_t *item;
+    uint32_t count, met; /* met: in the span */
+};
+
+static struct span span_of(const struct bk_shared *shared, const struct knn *knn,
+                           const struct bk__neighbour *neighbour)
 {
-    const struct bk_posted *posted = bk_table_read(&shared->posted, session);
-    __builtin_prefetch(bk_arena_read(&shared->heap, posted->items));
+    const struct bk_posted *posted = bk_table_read(&shared->posted, neighbour->session);
+    const uint32_t *items = bk_arena_read(&shared->heap, posted->items);
+    uint32_t met = neighbour->met, end = met + knn->reach + 1;
+    uint32_t first = met > knn->reach ? met - knn->reach : 0;
+    if (end > posted->count) end = posted->count;
+    return (struct span){items + first, end - first, met - first};
+}
+
+/* They will be read: have them brought. */
+static void fetch_span(struct span span)
+{
+    enum { ITEMS = BK__LINE_BYTES / sizeof(uint32_t) };
+    for (uint32_t at = 0; at < span.count; at += ITEMS) __builtin_prefetch(span.item + at);
+    __builtin_prefetch(span.item + span.count - 1);
 }
 
 /* One neighbour's items, each worth more the nearer it stands to the item both have. */
@@ -138,19 +160,15 @@ static void vote(const struct bk__view *view, const struct knn *knn,
                  const struct bk__neighbour *neighbour, float behind, const float *near)
 {
     const struct bk_shared *shared = &view->ranker->engine->shared;
-    const struct bk_posted *posted = bk_table_read(&shared->posted, neighbour->session);
-    const uint32_t *items = bk_arena_read(&shared->heap, posted->items);
-    uint32_t common = view->prefix[neighbour->latest], met = 0;
-    while (met < posted->count && items[met] != common) met++;
+    struct span span = span_of(shared, knn, neighbour);
+    uint32_t common = view->prefix[neighbour->latest];
     const struct bk_item_hot *hot = bk_item_hot(shared, common); /* evidence: what has the link */
     uint32_t evidence = knn->kind == BK_POSTING_SESSION ? hot->sessions : hot->receipts;
-    uint32_t first = met > knn->reach ? met - knn->reach : 0;
-    float before = neighbour->similarity * behind;
-    for (uint32_t place = first; place < posted->count && place <= met + knn->reach; place++) {
-        float worth =
-            place < met ? before * near[met - place] : neighbour->similarity * near[place - met];
-        bk__contribute(view->ranker, items[place], worth, common, evidence);
-    }
+    float worth[2 * BK__NEIGHBOUR_REACH + 1], before = neighbour->similarity * behind;
+    for (uint32_t i = 0; i < span.met; i++) worth[i] = before * near[span.met - i];
+    for (uint32_t i = span.met; i < span.count; i++)
+        worth[i] = neighbour->similarity * near[i - span.met];
+    bk__contribute_items(view->ranker, span.item, worth, span.count, common, evidence);
 }
 
 void bk__gather_neighbours(const struct bk__view *view, enum bk_scorer scorer)
@@ -171,6 +189,6 @@ void bk__gather_neighbours(const struct bk__view *view, enum bk_scorer scorer)
     float behind = 1.0f - (1.0f - knn->behind) * bk_order_kept(shared);
     float near[BK__NEIGHBOUR_REACH + 1] = {1.0f};
     for (uint32_t d = 1; d <= knn->reach; d++) near[d] = near[d - 1] * knn->near;
-    for (uint32_t i = 0; i < count; i++) fetch_items(shared, ranker->neighbour[i].session);
+    for (uint32_t i = 0; i < count; i++) fetch_span(span_of(shared, knn, &ranker->neighbour[i]));
     for (uint32_t i = 0; i < count; i++) vote(view, knn, &ranker->neighbour[i], behind, near);
 }

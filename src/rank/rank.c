@@ -29,19 +29,18 @@ struct bk_ranker *bk_ranker_create(const struct bk_engine *engine, const struct 
     struct bk_arena arena;
     uint64_t places = (uint64_t)engine->params.items_max + 2;
     uint64_t candidates = candidates_max(&engine->params);
-    uint64_t sessions = engine->shared.posted.arena.limit / sizeof(struct bk_posted) + 2;
     uint64_t neighbours = (uint64_t)BK__PREFIX_MAX * BK__POSTINGS_ASKED;
-    uint64_t bytes = (places + sessions) * sizeof(struct bk__place) +
+    uint64_t bytes = places * sizeof(uint32_t) + BK__NEIGHBOUR_SLOTS * sizeof(uint16_t) +
                      candidates * sizeof(struct bk__candidate) +
                      neighbours * sizeof(struct bk__neighbour) + (1 << 20);
     if (bk_arena_init(&arena, bytes * 5 / 4) != BK_OK) return NULL;
     bk_ref_t self = bk_arena_alloc(&arena, sizeof(struct bk_ranker));
     bk_ref_t candidate = bk_arena_alloc(&arena, (candidates + 1) * sizeof(struct bk__candidate));
     bk_ref_t neighbour = bk_arena_alloc(&arena, neighbours * sizeof(struct bk__neighbour));
-    bk_ref_t place = bk_arena_alloc(&arena, places * sizeof(struct bk__place));
-    bk_ref_t session_place = bk_arena_alloc(&arena, sessions * sizeof(struct bk__place));
+    bk_ref_t place = bk_arena_alloc(&arena, places * sizeof(uint32_t));
+    bk_ref_t slot = bk_arena_alloc(&arena, BK__NEIGHBOUR_SLOTS * sizeof(uint16_t));
     bk_ref_t boards = bk_arena_alloc(&arena, bk__boards_bytes());
-    if (!boards || !self || !place || !candidate || !neighbour || !session_place) {
+    if (!boards || !self || !place || !candidate || !neighbour || !slot) {
         bk_arena_deinit(&arena);
         return NULL;
     }
@@ -49,13 +48,11 @@ struct bk_ranker *bk_ranker_create(const struct bk_engine *engine, const struct 
     ranker->arena = arena;
     ranker->engine = engine;
     ranker->weights = *weights;
-    ranker->place = bk_arena_write(&arena, place, sizeof(struct bk__place));
-    ranker->places = (uint32_t)places;
+    ranker->place = bk_arena_write(&arena, place, sizeof(uint32_t));
     ranker->candidates_max = (uint32_t)candidates;
     ranker->candidate = line_start(bk_arena_write(&arena, candidate, sizeof(struct bk__candidate)));
     ranker->neighbour = bk_arena_write(&arena, neighbour, sizeof(struct bk__neighbour));
-    ranker->session_place = bk_arena_write(&arena, session_place, sizeof(struct bk__place));
-    ranker->session_places = (uint32_t)sessions;
+    ranker->neighbour_slot = bk_arena_write(&arena, slot, sizeof(uint16_t));
     ranker->boards = bk_arena_write(&arena, boards, bk__boards_bytes());
     return ranker;
 }
@@ -160,6 +157,13 @@ static uint32_t find_best(const struct bk__view *view, uint32_t size,
         best[place] = candidate;
     }
     return count;
+}
+
+float bk__score_to_beat(const struct bk__view *view)
+{
+    struct bk__candidate *best[BK_BASKET_MAX];
+    uint32_t count = find_best(view, BK_BASKET_MAX, best);
+    return count == BK_BASKET_MAX ? best[count - 1]->score : 0.0f;
 }
 
 /* Where nothing is known of what is alike, the best are the list. The usual shop is what it is. */

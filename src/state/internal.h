@@ -6,8 +6,7 @@
 
 /* Scratch of one call of bk_apply: nothing here is state. */
 struct bk__weak {
-    uint64_t strength;
-    uint64_t id_hash;
+    uint64_t value; /* to select by */
     uint32_t partner;
 };
 struct bk__scratch {

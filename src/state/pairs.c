@@ -52,21 +52,16 @@ float bk_order_kept(const struct bk_shared *shared)
                    (double)(totals->order_n2 - totals->order_n));
 }
 
-static bool is_weaker(const struct bk__weak *a, const struct bk__weak *b)
-{
-    return a->strength != b->strength ? a->strength < b->strength : a->id_hash < b->id_hash;
-}
-
-/* Move the n weakest of `count` to the front (quickselect, Hoare 1961; the middle as pivot). */
-static void select_weakest(struct bk__weak *weak, uint32_t count, uint32_t n)
+/* Move the n of least value to the front (quickselect, Hoare 1961; the middle as pivot). */
+static void select_least(struct bk__weak *weak, uint32_t count, uint32_t n)
 {
     uint32_t low = 0, high = count - 1;
     while (low < high) {
-        struct bk__weak pivot = weak[low + (high - low) / 2];
+        uint64_t pivot = weak[low + (high - low) / 2].value;
         uint32_t i = low, j = high;
         for (;;) {
-            while (is_weaker(&weak[i], &pivot)) i++;
-            while (is_weaker(&pivot, &weak[j])) j--;
+            while (weak[i].value < pivot) i++;
+            while (weak[j].value > pivot) j--;
             if (i >= j) break;
             struct bk__weak swap = weak[i];
             weak[i++] = weak[j];
@@ -79,6 +74,44 @@ static void select_weakest(struct bk__weak *weak, uint32_t count, uint32_t n)
     }
 }
 
+/* Move what is weaker than `limit` to the front, and what is as weak behind it. Returns how many are
+ * weaker; `*equal` how many are as weak. */
+static uint32_t part_at(struct bk__weak *weak, uint32_t count, uint64_t limit, uint32_t *equal)
+{
+    uint32_t weaker = 0;
+    *equal = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        if (weak[i].value > limit) continue;
+        struct bk__weak here = weak[i];
+        weak[i] = weak[weaker + *equal];
+        weak[weaker + *equal] = here;
+        if (here.value == limit) {
+            ++*equal;
+            continue;
+        }
+        weak[weaker + *equal] = weak[weaker];
+        weak[weaker++] = here;
+    }
+    return weaker;
+}
+
+/* Move the n weakest to the front. Ids are asked for only where strength does not tell: each is a
+ * line of memory far away. */
+static void select_weakest(const struct bk_shared *shared, struct bk__weak *weak, uint32_t count,
+                           uint32_t n)
+{
+    select_least(weak, count, n);
+    uint64_t limit = 0;
+    for (uint32_t i = 0; i < n; i++) limit = bk_max_u64(limit, weak[i].value);
+    uint32_t equal, weaker = part_at(weak, count, limit, &equal);
+    if (weaker + equal == n) return;
+    for (uint32_t i = weaker; i < weaker + equal; i++)
+        __builtin_prefetch(&bk_item(shared, weak[i].partner)->id_hash);
+    for (uint32_t i = weaker; i < weaker + equal; i++)
+        weak[i].value = bk_item(shared, weak[i].partner)->id_hash;
+    select_least(weak + weaker, equal, n - weaker);
+}
+
 /* Drop the weakest quarter of a full row. */
 void bk__row_prune(struct bk_engine *engine, bk_ref_t row)
 {
@@ -88,11 +121,11 @@ void bk__row_prune(struct bk_engine *engine, bk_ref_t row)
     const struct bk_pair *pair;
     for (uint32_t at = 0; (pair = bk_map_next(&shared->heap, row, &at)) != NULL;) {
         if (found == engine->params.pair_partners_max) break;
-        weak[found++] = (struct bk__weak){(uint64_t)pair->strength << 16 | pair->epoch,
-                                          bk_item(shared, pair->partner)->id_hash, pair->partner};
+        weak[found++] =
+            (struct bk__weak){(uint64_t)pair->strength << 16 | pair->epoch, pair->partner};
     }
     uint32_t drop = found / 4 ? found / 4 : 1;
-    select_weakest(weak, found, drop);
+    select_weakest(shared, weak, found, drop);
     for (uint32_t i = 0; i < drop; i++) bk_map_remove(&shared->heap, row, weak[i].partner);
     struct bk_map_head *head = bk_arena_write(&shared->heap, row, sizeof *head);
     if (!(head->flags & BK_ROW_LOSSY)) bk__totals(shared)->lossy++;

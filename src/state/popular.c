@@ -1,6 +1,9 @@
 /* popular.c -- how popular an item is, and which items are the most popular, by epoch and exact.
  *
  * THE IDEA
+ *   An item's points stand in 16 slots by epoch, halved every 7. The most popular of now are kept as
+ *   a set: an item that gained is compared with the least of them. When the epoch changes, or one of
+ *   them fell, all items are looked at once more, 32 bytes each.
  */
 #include "internal.h"
 
@@ -10,15 +13,13 @@ static const float fade[BK_EPOCH_SLOTS] = {1.0f,        0.90572366f, 0.82033536f
                                            0.45286183f, 0.41016768f, 0.37149857f, 0.33647504f,
                                            0.30475341f, 0.27602238f, 0.25f,       0.22643091f};
 
+/* Halved every 7 epochs, without a loop: every candidate of a list is asked. */
 static float fade_by(uint32_t epochs)
 {
-    float factor = 1.0f;
-    while (epochs >= 14) {
-        if (epochs > 14 * 100) return 0.0f;
-        factor *= 0.25f;
-        epochs -= 14;
-    }
-    return factor * fade[epochs];
+    enum { HALVED_MAX = 60 }; /* times: nothing is left */
+    uint32_t halved = epochs / 7;
+    if (halved >= HALVED_MAX) return 0.0f;
+    return fade[epochs % 7] / (float)(1ll << halved);
 }
 
 static float points_before(const struct bk_item *item, uint32_t epoch)
@@ -59,20 +60,34 @@ void bk__acts_add(struct bk_engine *engine, uint32_t epoch, uint32_t points)
 
 /* ---- the most popular ---- */
 
-/* Is item a less popular than item b? Equal: the larger id is less. */
-static bool is_less(const struct bk_shared *shared, uint32_t a, uint32_t b, uint32_t epoch)
+/* An item with its popularity, which is worked out once for many comparisons. */
+struct standing {
+    float popularity;
+    uint32_t item;
+};
+
+static struct standing standing_of(const struct bk_shared *shared, uint32_t item, uint32_t epoch)
 {
-    float pa = bk_item_popularity(shared, a, epoch), pb = bk_item_popularity(shared, b, epoch);
-    if (pa != pb) return pa < pb;
-    return bk_str_cmp(bk_item_id(shared, a), bk_item_id(shared, b)) > 0;
+    return (struct standing){bk_item_popularity(shared, item, epoch), item};
+}
+
+/* Is a less popular than b? Equal: the larger id is less. */
+static bool is_less(const struct bk_shared *shared, struct standing a, struct standing b)
+{
+    if (a.popularity != b.popularity) return a.popularity < b.popularity;
+    return bk_str_cmp(bk_item_id(shared, a.item), bk_item_id(shared, b.item)) > 0;
 }
 
 static void find_least(struct bk_shared *shared, struct bk_shared_totals *totals)
 {
     uint32_t least = 0;
-    for (uint32_t i = 1; i < totals->popular_count; i++)
-        if (is_less(shared, totals->popular[i], totals->popular[least], totals->popular_epoch))
-            least = i;
+    struct standing its = standing_of(shared, totals->popular[0], totals->popular_epoch);
+    for (uint32_t i = 1; i < totals->popular_count; i++) {
+        struct standing here = standing_of(shared, totals->popular[i], totals->popular_epoch);
+        if (!is_less(shared, here, its)) continue;
+        least = i;
+        its = here;
+    }
     totals->popular_min = least;
 }
 
@@ -83,7 +98,9 @@ static void offer(struct bk_shared *shared, struct bk_shared_totals *totals, uin
         totals->popular[totals->popular_count++] = number;
     } else {
         uint32_t least = totals->popular[totals->popular_min];
-        if (is_less(shared, number, least, totals->popular_epoch)) return;
+        if (is_less(shared, standing_of(shared, number, totals->popular_epoch),
+                    standing_of(shared, least, totals->popular_epoch)))
+            return;
         bk__item(shared, least)->flags &= (uint8_t)~BK_ITEM_POPULAR;
         totals->popular[totals->popular_min] = number;
     }
@@ -91,14 +108,47 @@ static void offer(struct bk_shared *shared, struct bk_shared_totals *totals, uin
     find_least(shared, totals);
 }
 
+/* Put one more into the heap, whose root is the least; when it is full, in the place of the root. */
+static void keep(const struct bk_shared *shared, struct standing heap[BK_POPULAR_MAX],
+                 uint32_t *count, struct standing one)
+{
+    uint32_t at = 0;
+    if (*count < BK_POPULAR_MAX) {
+        for (at = (*count)++; at > 0 && is_less(shared, one, heap[(at - 1) / 2]); at = (at - 1) / 2)
+            heap[at] = heap[(at - 1) / 2];
+        heap[at] = one;
+        return;
+    }
+    if (is_less(shared, one, heap[0])) return;
+    for (uint32_t child; (child = 2 * at + 1) < *count; at = child) {
+        if (child + 1 < *count && is_less(shared, heap[child + 1], heap[child])) child++;
+        if (!is_less(shared, heap[child], one)) break;
+        heap[at] = heap[child];
+    }
+    heap[at] = one;
+}
+
+/* Over all items, so most are told by a glance: none is more than it was when it was counted last. */
 static void search_anew(struct bk_shared *shared, struct bk_shared_totals *totals)
 {
+    struct standing heap[BK_POPULAR_MAX];
+    uint32_t count = 0, top = bk_table_top(&shared->items);
+    for (uint32_t number = 1; number <= top; number++) {
+        const struct bk_item_hot *hot = bk_item_hot(shared, number);
+        if (!hot->points) continue;
+        if (count == BK_POPULAR_MAX &&
+            (float)hot->points_now + hot->points_before < heap[0].popularity)
+            continue;
+        keep(shared, heap, &count, standing_of(shared, number, totals->popular_epoch));
+    }
     for (uint32_t i = 0; i < totals->popular_count; i++)
         bk__item(shared, totals->popular[i])->flags &= (uint8_t)~BK_ITEM_POPULAR;
-    totals->popular_count = 0;
-    uint32_t top = bk_table_top(&shared->items);
-    for (uint32_t number = 1; number <= top; number++)
-        if (bk_item_hot(shared, number)->points) offer(shared, totals, number);
+    for (uint32_t i = 0; i < count; i++) {
+        totals->popular[i] = heap[i].item;
+        bk__item(shared, heap[i].item)->flags |= BK_ITEM_POPULAR;
+    }
+    totals->popular_count = count;
+    if (count) find_least(shared, totals);
 }
 
 /* One of the most popular changed: is it one still? Others may have passed it if it fell. */
@@ -106,8 +156,10 @@ static void review(struct bk_shared *shared, struct bk_shared_totals *totals, ui
                    float popularity_before)
 {
     uint32_t least = totals->popular[totals->popular_min];
-    bool fell = bk_item_popularity(shared, number, totals->popular_epoch) < popularity_before;
-    if (fell && (number == least || is_less(shared, number, least, totals->popular_epoch)))
+    struct standing now = standing_of(shared, number, totals->popular_epoch);
+    bool fell = now.popularity < popularity_before;
+    if (fell && (number == least ||
+                 is_less(shared, now, standing_of(shared, least, totals->popular_epoch))))
         search_anew(shared, totals);
     else if (number == least)
         find_least(shared, totals);

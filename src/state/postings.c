@@ -149,7 +149,7 @@ void bk__posted_add(struct bk_engine *engine, enum bk_posting_kind kind, uint32_
 {
     struct bk_shared *shared = &engine->shared;
     if (!session_grow(engine, number, item)) return;
-    struct bk_posting fresh = {number, time_s};
+    struct bk_posting fresh = {number, time_s, posted_read(shared, number)->count - 1u};
     struct bk_postings *ring = ring_with_room(engine, kind, item);
     if (!ring) return;
     if (ring->count == ring->cap) { /* full: the oldest goes, unless it is the new one */

@@ -107,9 +107,12 @@ static void check_postings(const struct model *m, const struct bk_shared *shared
     assert_int_equal(ring ? ring->count : 0, n - first);
     for (uint32_t i = first; i < n; i++) {
         const struct bk_posting *entry = &ring->entry[(ring->first + i - first) % ring->cap];
+        const struct bk_posted *posted = bk_table_read(&shared->posted, entry->session);
+        const uint32_t *items = bk_arena_read(&shared->heap, posted->items);
         assert_int_equal(entry->time_s, mine[i].time_s);
-        check_posted_items(m, shared, handle, m->posted[mine[i].session],
-                           bk_table_read(&shared->posted, entry->session));
+        assert_true(entry->place < posted->count);
+        assert_int_equal(items[entry->place], handle[item]);
+        check_posted_items(m, shared, handle, m->posted[mine[i].session], posted);
     }
     free(mine);
 }
