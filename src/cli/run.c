@@ -385,8 +385,8 @@ static int load_state(struct run *run)
     int err = bk_checkpoint_load(run->checkpoint, bk_pipeline_engine(run->pl), &loaded, &reason);
     if (err != BK_OK && err != BK_ENOENT)
         return bk__cli_fail(BK_EXIT_CONFIG,
-                            "checkpoint: %s; build the state again with `basketry replay --from "
-                            "earliest`, or start with an empty checkpoint.dir",
+                            "checkpoint: %s; start with another checkpoint.dir, empty or with "
+                            "what `basketry replay` built there (deploy/README.md)",
                             reason.text);
     if (err == BK_OK)
         bk_log_info("run", "loaded generation=%s bytes=%llu took_ms=%llu", loaded.name,
@@ -450,13 +450,12 @@ static const struct cli_option options[] = {
 static const struct cli_usage usage = {
     .synopsis = "run [-c FILE] [--until-end] [--file FILE]",
     .about =
-        "Read events, keep state, publish lists to Redis until SIGTERM.\n"
-        "State is kept in checkpoint.dir and goes on from there; without one it is built from "
-        "the log's beginning.\n"
-        "One instance does the work; a second one with the same checkpoint.dir is its standby, "
-        "and takes over when it ends."
-        "\nWithout that, a second one in the same group takes part of the partitions, and of "
-        "the shared facts each knows its\nown part only.",
+        "Reads events, keeps state and publishes lists to Redis until SIGTERM.\n"
+        "With a checkpoint.dir it goes on where the last one stopped, and a second instance on "
+        "the\n"
+        "same folder is a standby that takes over. Without one, each start reads the log from its\n"
+        "beginning, and a second instance of the same group takes part of the partitions: of what\n"
+        "all shoppers share, each then knows its own part only.",
     .options = options,
     .option_count = BK_COUNTOF(options),
     .notes = "signals: TERM and INT drain and stop (twice: at once), HUP reads the reloadable keys "
