@@ -18,13 +18,13 @@
 #include <uv.h>
 
 enum { TICK_MS = 20, SAMPLE = 1000 };
-enum { FROM, TO, FILE_, DRY_RUN, SAMPLE_, JSON };
+enum { FROM, TO, FILE_, IN_PLACE, DRY_RUN, SAMPLE_, JSON };
 
 struct replay {
     struct cli_line line;
     struct replay_range range;
     const char *file;
-    bool dry_run, json;
+    bool dry_run, in_place, json;
     uint64_t sample;
     uv_loop_t loop;
     uv_timer_t tick;
@@ -97,9 +97,14 @@ static void say_where_it_is(const struct replay *replay)
     struct bk_checkpoint_status status;
     bk_checkpoint_status(replay->checkpoint, &status);
     if (!status.generation) return;
-    fprintf(stdout, "replay-%010llu\n", (unsigned long long)status.generation);
-    fprintf(stderr, "%llu bytes; put it in place with: basketry promote replay-%010llu\n",
-            (unsigned long long)status.bytes, (unsigned long long)status.generation);
+    const char *prefix = replay->in_place ? "generation" : "replay";
+    fprintf(stdout, "%s-%010llu\n", prefix, (unsigned long long)status.generation);
+    fprintf(stderr, "%llu bytes; ", (unsigned long long)status.bytes);
+    if (replay->in_place)
+        fprintf(stderr, "the next `basketry run` goes on from it\n");
+    else
+        fprintf(stderr, "put it in place with: basketry promote replay-%010llu\n",
+                (unsigned long long)status.generation);
 }
 
 /* ---- turns ---- */
@@ -214,7 +219,7 @@ static int open_checkpoint(struct replay *replay, struct bk_reason *reason)
     const struct bk_config *cfg = replay->line.cfg;
     struct bk_checkpoint_options options = {
         .dir = cfg->checkpoint_dir,
-        .prefix = "replay",
+        .prefix = replay->in_place ? NULL : "replay",
         .interval_ms = INT64_MAX,
         .records_max = UINT64_MAX,
         .copy_bytes_max = (uint64_t)cfg->checkpoint_copy_bytes_max,
@@ -270,18 +275,24 @@ static const struct cli_option options[] = {
     [FROM] = {"from", 0, "WHERE", "earliest (the default), a moment, or PARTITION:OFFSET,..."},
     [TO] = {"to", 0, "WHERE", "latest (the ends at start, the default), a moment, or offsets"},
     [FILE_] = {"file", 'f', "PATH", "an archive's folder, or a file of import, instead of Kafka"},
+    [IN_PLACE] = {"in-place", 0, NULL,
+                  "leave it where the next `run` loads it; refused while one runs"},
     [DRY_RUN] = {"dry-run", 'n', NULL, "write nothing; compare its lists with those in Redis"},
     [SAMPLE_] = {"sample", 0, "N", "shoppers compared by --dry-run (1000)"},
     [JSON] = {"json", 'j', NULL, "print the comparison as JSON"},
 };
 
 static const struct cli_usage usage = {
-    .synopsis = "replay [-c FILE] [--from WHERE] [--to WHERE] [--file PATH] [--dry-run]",
+    .synopsis =
+        "replay [-c FILE] [--from WHERE] [--to WHERE] [--file PATH] [--in-place | --dry-run]",
     .about =
         "Builds a state from the log at full speed, in a process of its own, and leaves it as a\n"
         "generation in checkpoint.dir; its name is printed. `basketry promote` puts it in the "
         "running\n"
-        "one's place. Products and other facts are always read whole. A moment is 2026-11-23 or\n"
+        "one's place; with --in-place the next `run` begins with it, also where it refused what "
+        "was "
+        "there.\n"
+        "Products and other facts are always read whole. A moment is 2026-11-23 or\n"
         "2026-11-23T18:45:12Z and means the records' own timestamps.",
     .options = options,
     .option_count = BK_COUNTOF(options),
@@ -307,6 +318,9 @@ static int on_option(void *arg, size_t which, const char *value)
         return take_bound("to", value, &replay->range.to);
     case FILE_:
         replay->file = value;
+        return BK_CLI_GO_ON;
+    case IN_PLACE:
+        replay->in_place = true;
         return BK_CLI_GO_ON;
     case DRY_RUN:
         replay->dry_run = true;

@@ -385,8 +385,8 @@ static int load_state(struct run *run)
     int err = bk_checkpoint_load(run->checkpoint, bk_pipeline_engine(run->pl), &loaded, &reason);
     if (err != BK_OK && err != BK_ENOENT)
         return bk__cli_fail(BK_EXIT_CONFIG,
-                            "checkpoint: %s; start with another checkpoint.dir, empty or with "
-                            "what `basketry replay` built there (deploy/README.md)",
+                            "checkpoint: %s; build the state anew with `basketry replay "
+                            "--in-place`, or start with an empty checkpoint.dir",
                             reason.text);
     if (err == BK_OK)
         bk_log_info("run", "loaded generation=%s bytes=%llu took_ms=%llu", loaded.name,

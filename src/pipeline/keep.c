@@ -53,8 +53,7 @@ bool bk__fits_the_topic(struct bk_pipeline *pl, int32_t partition)
     pl->refused = true;
     bk_reason_set(&pl->refusal, BK_EUNSUPPORTED,
                   "%s has %d partitions, the checkpoint was made with %d: its keys lie elsewhere "
-                  "now; run `basketry replay --from earliest`, or start with an empty "
-                  "checkpoint.dir",
+                  "now; build the state anew with `basketry replay --in-place`",
                   pl->cfg.kafka_topic_events, now, then);
     return false;
 }

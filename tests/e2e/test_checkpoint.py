@@ -154,6 +154,12 @@ def grown(story, shop, run):
     code = run.process.wait(20)
     said = re.search(r"has 6 partitions, the checkpoint was made with 4", run.log)
     story.check(code == EXIT_CONFIG and said, f"more partitions than the checkpoint knew: it refuses with {code} and says what mends it")
+    code, name, err = run.command("replay", "--in-place")
+    run.start()
+    current(run, shop)
+    story.check(code == 0 and name.startswith("generation-") and f"loaded generation={name.strip()}" in run.log,
+                f"replay --in-place builds the state anew, and it starts with that ({name.strip()})")
+    run.stop()
 
 
 def main():
