@@ -166,8 +166,8 @@ static void names_of_any_width_keep_every_line_in_its_columns(void **state)
         "有機バナナ 四本入り とてもおいしい果物の名前",
         "🧺🍞🥛 emoji basket 🧺🍞🥛🧺🍞🥛🧺🍞🥛🧺",
         "Žluťoučký kůň úpěl ďábelské ódy jogurt 500 g",
-        "e\xcc\x81"
-        "clair a\xcc\x8a combining",
+        ("e\xcc\x81"
+         "clair a\xcc\x8a combining"),
         "control \x1b[2J\x01\x7f characters",
         "broken \xff\xc3 utf-8 \xe2\x82",
         "a name so long that no column of any screen in any shop could ever hold the whole of it"};
