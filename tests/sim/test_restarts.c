@@ -23,9 +23,9 @@
 #include <cmocka.h>
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-enum { SEEDS = 100 };
+enum { SEEDS = 60 };
 #else
-enum { SEEDS = 250 };
+enum { SEEDS = 150 };
 #endif
 enum { LIVES_MAX = 6, STEPS_MAX = 120 };
 
@@ -69,6 +69,9 @@ static void load(struct chance *chance)
     int err = bk_checkpoint_load(checkpoint, bk_pipeline_engine(world.pl), &generation, &reason);
     sim_world_check(&world, err == BK_OK || err == BK_ENOENT, "load: %s", reason.text);
     bk_pipeline_attach_checkpoint(world.pl, checkpoint, err == BK_OK ? &generation : NULL);
+    struct bk_checkpoint_status status;
+    bk_checkpoint_status(checkpoint, &status);
+    sim_world_check(&world, !status.error[0], "what counts is damaged: %s", status.error);
     met.lives++;
     met.loaded += err == BK_OK;
 }

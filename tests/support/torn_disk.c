@@ -32,6 +32,17 @@ static struct torn_file *find(struct torn_disk *disk, int file)
     return NULL;
 }
 
+/* A name that is not on disk before its folder is synced; the oldest of too many counts as synced. */
+static void note_name(struct torn_disk *disk, const char *from, const char *to)
+{
+    if (disk->rename_count == TORN_RENAMES_MAX)
+        memmove(&disk->renames[0], &disk->renames[1],
+                --disk->rename_count * sizeof disk->renames[0]);
+    struct torn_rename *its = &disk->renames[disk->rename_count++];
+    snprintf(its->from, sizeof its->from, "%s", from);
+    snprintf(its->to, sizeof its->to, "%s", to);
+}
+
 static int torn_create(struct bk_disk *head, const char *path)
 {
     struct torn_disk *disk = of(head);
@@ -43,6 +54,7 @@ static int torn_create(struct bk_disk *head, const char *path)
     struct torn_file *its = &disk->files[disk->file_count++];
     *its = (struct torn_file){.file = file};
     snprintf(its->path, sizeof its->path, "%s", path);
+    note_name(disk, "", path);
     return file;
 }
 
@@ -71,17 +83,6 @@ static int torn_close(struct bk_disk *head, int file)
     find(disk, file)->file = -1;
     int rc = bk_disk_real()->close(bk_disk_real(), file);
     return err ? err : rc;
-}
-
-/* A name that is not on disk before its folder is synced; the oldest of too many counts as synced. */
-static void note_name(struct torn_disk *disk, const char *from, const char *to)
-{
-    if (disk->rename_count == TORN_RENAMES_MAX)
-        memmove(&disk->renames[0], &disk->renames[1],
-                --disk->rename_count * sizeof disk->renames[0]);
-    struct torn_rename *its = &disk->renames[disk->rename_count++];
-    snprintf(its->from, sizeof its->from, "%s", from);
-    snprintf(its->to, sizeof its->to, "%s", to);
 }
 
 static bool is_in(const char *path, const char *folder)
@@ -150,19 +151,21 @@ void torn_disk_init(struct torn_disk *disk)
                            .error = -EIO};
 }
 
-static void lose_folder(const char *path)
+static void lose(const char *path)
 {
     char command[TORN_PATH_MAX + 16];
+    if (remove(path) == 0 || errno == ENOENT) return;
     snprintf(command, sizeof command, "rm -rf '%s'", path);
     if (system(command) != 0) perror(path);
 }
 
 void torn_disk_crash(struct torn_disk *disk, uint64_t coin)
 {
+    uint64_t tails = bk_mix(coin);
     for (uint32_t i = disk->rename_count; i-- > 0; coin >>= 1) {
         if (coin & 1) continue;
         if (!disk->renames[i].from[0]) {
-            lose_folder(disk->renames[i].to);
+            lose(disk->renames[i].to);
             continue;
         }
         rename(disk->renames[i].to, disk->renames[i].from);
@@ -170,10 +173,10 @@ void torn_disk_crash(struct torn_disk *disk, uint64_t coin)
             if (strcmp(disk->files[f].path, disk->renames[i].to) == 0)
                 snprintf(disk->files[f].path, TORN_PATH_MAX, "%s", disk->renames[i].from);
     }
-    for (uint32_t i = 0; i < disk->file_count; i++, coin = bk_mix(coin)) {
+    for (uint32_t i = 0; i < disk->file_count; i++, tails = bk_mix(tails)) {
         const struct torn_file *its = &disk->files[i];
         if (!its->path[0] || its->synced == its->written) continue;
-        uint64_t left = its->synced + coin % (its->written - its->synced + 1);
+        uint64_t left = its->synced + tails % (its->written - its->synced + 1);
         if (truncate(its->path, (off_t)left) != 0 && errno != ENOENT) perror(its->path);
     }
     disk->file_count = disk->rename_count = 0;

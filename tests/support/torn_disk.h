@@ -18,7 +18,7 @@ struct torn_file {
     uint64_t written, synced; /* bytes */
 };
 
-/* A rename, or a new folder (nothing in `from`), whose own folder was not synced since. */
+/* A rename, or a new file or folder (nothing in `from`), whose own folder was not synced since. */
 struct torn_rename {
     char from[TORN_PATH_MAX], to[TORN_PATH_MAX];
 };
@@ -35,7 +35,7 @@ struct torn_disk {
 
 /** A disk that never fails until it is told to. */
 void torn_disk_init(struct torn_disk *disk);
-/** The power is gone: each unsynced rename and tail of a file is kept or lost as `coin` bits say. */
+/** The power is gone: each unsynced name and tail of a file is kept or lost as `coin` bits say. */
 void torn_disk_crash(struct torn_disk *disk, uint64_t coin);
 
 #endif
