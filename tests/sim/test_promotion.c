@@ -190,6 +190,76 @@ static void nothing_is_published_before_a_promoted_state_has_passed_what_readers
     bk_checkpoint_close(&checkpoint);
 }
 
+static void what_is_loaded_is_shown_when_it_has_caught_up_and_not_before(void **state)
+{
+    (void)state;
+    struct sim_plan plan = sim_plan_calm(7);
+    struct bk_generation generation;
+    struct bk_reason reason = {{0}};
+    leave_a_generation(true);
+    for (int i = 0; i < 10; i++) tell_views("ada", 0); /* more than one turn reads */
+    open_world(&plan);
+    struct bk_checkpoint *checkpoint = open_folder();
+    assert_int_equal(
+        bk_checkpoint_load(checkpoint, bk_pipeline_engine(world.pl), &generation, &reason), BK_OK);
+    bk_pipeline_attach_checkpoint(world.pl, checkpoint, &generation);
+    sim_sink_connect(&world.sink, true);
+    sim_world_pass(&world, 5000, 10); /* and not a minute later */
+    assert_int_equal(next_of(0), 11 * EACH);
+    assert_true(has_home("c:ada") && has_home("c:bob"));
+    assert_int_equal(world.sink.subject_sets,
+                     8); /* four lists each, written once: none was older */
+    sim_world_close(&world);
+    bk_checkpoint_close(&checkpoint);
+}
+
+static void what_is_promoted_is_published_where_the_partition_is_ours(void **state)
+{
+    (void)state;
+    struct sim_plan plan = sim_plan_calm(8);
+    struct bk_reason reason = {{0}};
+    leave_a_generation(true);
+    open_world(&plan);
+    struct bk_checkpoint *checkpoint = open_folder();
+    world.source.want[1] = false;
+    bk_pipeline_attach_checkpoint(world.pl, checkpoint, NULL);
+    sim_sink_connect(&world.sink, true);
+    sim_world_pass(&world, 10000, 10);
+    assert_int_equal(bk_pipeline_promote(world.pl, "generation-0000000001", &reason), BK_OK);
+    for (int i = 0; i < 5000 && next_of(1) == 0; i++) {
+        usleep(1000);
+        sim_world_pass(&world, 10, 10);
+    }
+    assert_int_equal(next_of(1), EACH); /* it knows bob */
+    sim_world_pass(&world, 120000, 50);
+    assert_true(has_home("c:ada"));
+    assert_false(has_home("c:bob"));
+    sim_world_close(&world);
+    bk_checkpoint_close(&checkpoint);
+}
+
+static void a_topic_with_more_partitions_than_the_generation_knew_is_refused(void **state)
+{
+    (void)state;
+    struct sim_plan plan = sim_plan_calm(9);
+    struct bk_generation generation;
+    struct bk_reason reason = {{0}};
+    leave_a_generation(true);
+    log_.partitions = 3;
+    open_world(&plan);
+    struct bk_checkpoint *checkpoint = open_folder();
+    assert_int_equal(
+        bk_checkpoint_load(checkpoint, bk_pipeline_engine(world.pl), &generation, &reason), BK_OK);
+    bk_pipeline_attach_checkpoint(world.pl, checkpoint, &generation);
+    sim_sink_connect(&world.sink, true);
+    sim_world_pass(&world, 1000, 10);
+    assert_non_null(bk_pipeline_refusal(world.pl));
+    assert_non_null(strstr(bk_pipeline_refusal(world.pl)->text, "3 partitions"));
+    assert_int_equal(world.sink.subject_sets, 0);
+    sim_world_close(&world);
+    bk_checkpoint_close(&checkpoint);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -197,6 +267,9 @@ int main(void)
         STORY(what_is_loaded_is_published_where_the_partition_is_ours),
         STORY(a_generation_that_lacks_a_partition_is_promoted_and_reads_it_from_its_beginning),
         STORY(nothing_is_published_before_a_promoted_state_has_passed_what_readers_have),
+        STORY(what_is_loaded_is_shown_when_it_has_caught_up_and_not_before),
+        STORY(what_is_promoted_is_published_where_the_partition_is_ours),
+        STORY(a_topic_with_more_partitions_than_the_generation_knew_is_refused),
 #undef STORY
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
