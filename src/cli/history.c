@@ -9,11 +9,11 @@
  * the log long after it happened, as an import's do, but hardly before: so blocks older than --from
  * are passed over, and no others.
  */
-#define _XOPEN_SOURCE 700 /* strptime */
 #include "archive_cmd.h"
 
 #include "person.h"
 #include "render.h"
+#include "when.h"
 
 #include "basketry/log.h"
 
@@ -72,24 +72,10 @@ struct history {
 
 /* ---- the line ---- */
 
-/** A date or a moment; `*is_day` when it has no time. */
-static bool parse_date(const char *text, int64_t *ms, bool *is_day)
-{
-    struct tm tm = {0};
-    char again[32];
-    const char *end = strptime(text, "%Y-%m-%d", &tm);
-    *is_day = end && !*end;
-    if (end && *end) end = strptime(end, "T%H:%M:%S", &tm);
-    if (!end || strcmp(end, *is_day ? "" : "Z") != 0) return false;
-    *ms = (int64_t)timegm(&tm) * 1000;
-    strftime(again, sizeof again, *is_day ? "%Y-%m-%d" : "%Y-%m-%dT%H:%M:%SZ", &tm);
-    return strcmp(again, text) == 0; /* timegm turns February 30 into March */
-}
-
 static int take_date(const char *option, const char *text, bool is_to, int64_t *ms)
 {
     bool is_day;
-    if (!parse_date(text, ms, &is_day))
+    if (!bk__cli_when(text, ms, &is_day))
         return bk__cli_fail(BK_EXIT_USAGE, "%s %s: neither 2026-11-23 nor 2026-11-23T18:45:12Z",
                             option, text);
     if (is_to) *ms += is_day ? DAY_MS : 1000;

@@ -99,18 +99,25 @@ static void leave_a_generation(bool second_too)
     bk_checkpoint_close(&checkpoint);
 }
 
-static void what_is_loaded_is_published_where_the_partition_is_ours(void **state)
+/* A world that goes on from the generation that was left. */
+static struct bk_checkpoint *open_world_with_generation(struct sim_plan *plan)
 {
-    (void)state;
-    struct sim_plan plan = sim_plan_calm(4);
     struct bk_generation generation;
     struct bk_reason reason = {{0}};
-    leave_a_generation(true);
-    open_world(&plan);
+    open_world(plan);
     struct bk_checkpoint *checkpoint = open_folder();
     assert_int_equal(
         bk_checkpoint_load(checkpoint, bk_pipeline_engine(world.pl), &generation, &reason), BK_OK);
     bk_pipeline_attach_checkpoint(world.pl, checkpoint, &generation);
+    return checkpoint;
+}
+
+static void what_is_loaded_is_published_where_the_partition_is_ours(void **state)
+{
+    (void)state;
+    struct sim_plan plan = sim_plan_calm(4);
+    leave_a_generation(true);
+    struct bk_checkpoint *checkpoint = open_world_with_generation(&plan);
     world.source.want[1] = false; /* another instance has it, and goes on with it */
     sim_sink_connect(&world.sink, true);
     sim_world_pass(&world, 120000, 50);
@@ -194,15 +201,9 @@ static void what_is_loaded_is_shown_when_it_has_caught_up_and_not_before(void **
 {
     (void)state;
     struct sim_plan plan = sim_plan_calm(7);
-    struct bk_generation generation;
-    struct bk_reason reason = {{0}};
     leave_a_generation(true);
     for (int i = 0; i < 10; i++) tell_views("ada", 0); /* more than one turn reads */
-    open_world(&plan);
-    struct bk_checkpoint *checkpoint = open_folder();
-    assert_int_equal(
-        bk_checkpoint_load(checkpoint, bk_pipeline_engine(world.pl), &generation, &reason), BK_OK);
-    bk_pipeline_attach_checkpoint(world.pl, checkpoint, &generation);
+    struct bk_checkpoint *checkpoint = open_world_with_generation(&plan);
     sim_sink_connect(&world.sink, true);
     sim_world_pass(&world, 5000, 10); /* and not a minute later */
     assert_int_equal(next_of(0), 11 * EACH);
@@ -242,15 +243,9 @@ static void a_topic_with_more_partitions_than_the_generation_knew_is_refused(voi
 {
     (void)state;
     struct sim_plan plan = sim_plan_calm(9);
-    struct bk_generation generation;
-    struct bk_reason reason = {{0}};
     leave_a_generation(true);
     log_.partitions = 3;
-    open_world(&plan);
-    struct bk_checkpoint *checkpoint = open_folder();
-    assert_int_equal(
-        bk_checkpoint_load(checkpoint, bk_pipeline_engine(world.pl), &generation, &reason), BK_OK);
-    bk_pipeline_attach_checkpoint(world.pl, checkpoint, &generation);
+    struct bk_checkpoint *checkpoint = open_world_with_generation(&plan);
     sim_sink_connect(&world.sink, true);
     sim_world_pass(&world, 1000, 10);
     assert_non_null(bk_pipeline_refusal(world.pl));

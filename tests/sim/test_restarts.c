@@ -38,18 +38,6 @@ static struct {
     uint64_t lives, loaded, failures, died_inside;
 } met;
 
-static void fill(struct sim_log *log, uint64_t seed, const struct sim_plan *plan)
-{
-    struct chance chance = {bk_mix(seed ^ 0x6c6f67)};
-    struct told_shape shape = told_shape();
-    shape.partitions = 1 + chance_below(&chance, 4);
-    shape.withdraw_one_in = 40;
-    shape.customers = 4 + chance_below(&chance, 20);
-    if (plan->state_bytes_max) shape.customers = 100;
-    sim_log_fill(log, &chance, &shape, 50 + chance_below(&chance, 400),
-                 chance_one_in(&chance, 2) ? 20 : 0);
-}
-
 /* ---- a life ---- */
 
 static void load(struct chance *chance)
@@ -168,7 +156,7 @@ static void play(uint64_t seed)
     struct sim_world before = {0};
     plan.refuse_one_in = 0;
     told_forget();
-    fill(&log, seed, &plan);
+    sim_log_of_seed(&log, seed, &plan);
     struct stat shm;
     snprintf(folder, sizeof folder, "%s/bk-restarts-XXXXXX",
              stat("/dev/shm", &shm) == 0 ? "/dev/shm" : "/tmp");

@@ -17,18 +17,6 @@ enum { SEEDS = 150 };
 enum { SEEDS = 300 };
 #endif
 
-static void fill(struct sim_log *log, uint64_t seed, const struct sim_plan *plan)
-{
-    struct chance chance = {bk_mix(seed ^ 0x6c6f67)};
-    struct told_shape shape = told_shape();
-    shape.partitions = 1 + chance_below(&chance, 4);
-    shape.withdraw_one_in = 40;
-    shape.customers = 4 + chance_below(&chance, 20);
-    if (plan->state_bytes_max) shape.customers = 100;
-    sim_log_fill(log, &chance, &shape, 50 + chance_below(&chance, 400),
-                 chance_one_in(&chance, 2) ? 20 : 0);
-}
-
 /* Bad luck until the log is read, then some more; then calm. */
 static void live(struct sim_world *world)
 {
@@ -46,7 +34,7 @@ static void play(uint64_t seed)
     struct sim_world world;
     struct sim_truth truth;
     told_forget(); /* a seed alone plays what it plays among others */
-    fill(&log, seed, &plan);
+    sim_log_of_seed(&log, seed, &plan);
     sim_world_open(&world, &plan, &log);
     sim_truth_init(&truth, &world);
 

@@ -31,6 +31,18 @@ void sim_world_check(const struct sim_world *world, bool condition, const char *
 
 /* ---- plans ---- */
 
+void sim_log_of_seed(struct sim_log *log, uint64_t seed, const struct sim_plan *plan)
+{
+    struct chance chance = {bk_mix(seed ^ 0x6c6f67)};
+    struct told_shape shape = told_shape();
+    shape.partitions = 1 + chance_below(&chance, 4);
+    shape.withdraw_one_in = 40;
+    shape.customers = 4 + chance_below(&chance, 20);
+    if (plan->state_bytes_max) shape.customers = 100;
+    sim_log_fill(log, &chance, &shape, 50 + chance_below(&chance, 400),
+                 chance_one_in(&chance, 2) ? 20 : 0);
+}
+
 struct sim_plan sim_plan_calm(uint64_t seed)
 {
     return (struct sim_plan){

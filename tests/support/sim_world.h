@@ -83,6 +83,8 @@ struct sim_world {
 struct sim_plan sim_plan_random(uint64_t seed);
 /** A plan in which nothing bad happens. */
 struct sim_plan sim_plan_calm(uint64_t seed);
+/** A log for a plan of that seed: a few hundred events of some shoppers, facts now and then. */
+void sim_log_of_seed(struct sim_log *log, uint64_t seed, const struct sim_plan *plan);
 
 /** The log is borrowed. The sink is not connected yet. */
 void sim_world_open(struct sim_world *world, const struct sim_plan *plan,

@@ -53,6 +53,16 @@ static void a_generation_holds_the_instant_it_began_although_the_engine_goes_on(
 
 /* ---- damage ---- */
 
+static void write_two_generations(void)
+{
+    apply_more(500);
+    struct bk_checkpoint *cp = open_checkpoint();
+    write_now(cp, 1);
+    apply_more(500);
+    write_now(cp, 2);
+    bk_checkpoint_close(&cp);
+}
+
 static long size_of(const char *path)
 {
     struct stat st;
@@ -76,12 +86,7 @@ static void a_flipped_bit_anywhere_is_seen_and_the_generation_before_is_loaded(v
     (void)state;
     static const char *const names[] = {"shared.bkc", "partition-0001.bkc", "MANIFEST"};
     struct chance chance = chance_seed("flipped bits", 81);
-    apply_more(500);
-    struct bk_checkpoint *cp = open_checkpoint();
-    write_now(cp, 1);
-    apply_more(500);
-    write_now(cp, 2);
-    bk_checkpoint_close(&cp);
+    write_two_generations();
     for (int round = 0; round < 120; round++) {
         char path[128];
         path_of(path, names[round % 3], 2);
@@ -100,12 +105,7 @@ static void a_file_cut_short_or_too_long_is_seen(void **state)
     (void)state;
     char path[128];
     struct chance chance = chance_seed("cut files", 82);
-    apply_more(500);
-    struct bk_checkpoint *cp = open_checkpoint();
-    write_now(cp, 1);
-    apply_more(500);
-    write_now(cp, 2);
-    bk_checkpoint_close(&cp);
+    write_two_generations();
     path_of(path, "shared.bkc", 2);
     FILE *file = fopen(path, "a");
     fputc('x', file);
@@ -125,12 +125,7 @@ static void a_file_of_another_generation_is_not_taken(void **state)
 {
     (void)state;
     char path[128], stranger[128];
-    apply_more(500);
-    struct bk_checkpoint *cp = open_checkpoint();
-    write_now(cp, 1);
-    apply_more(500);
-    write_now(cp, 2);
-    bk_checkpoint_close(&cp);
+    write_two_generations();
     path_of(path, "partition-0001.bkc", 2);
     path_of(stranger, "partition-0001.bkc", 1);
     assert_int_equal(remove(path), 0);
