@@ -180,6 +180,8 @@ static bool serve(struct fake_redis *fake, struct conn *conn, const char *words)
         answer_error(fake, conn, "NOPERM this user has no permissions to run this command");
     else if (is_write)
         return serve_write(fake, conn);
+    else if (starts(words, "SELECT") && fake->script.select_error)
+        answer_error(fake, conn, fake->script.select_error);
     else if (starts(words, "PING") && fake->script.ping_error)
         answer_error(fake, conn, fake->script.ping_error);
     else if (starts(words, "PING"))

@@ -19,9 +19,10 @@ struct fake_redis_script {
     unsigned garbage_after;  /* after so many writes: bytes that are no RESP; 0 = never */
     const char *write_error; /* e.g. "OOM no memory": answer to SET, DEL, UNLINK, PUBLISH */
     const char *ping_error;  /* e.g. "LOADING ..." */
-    const char *password;    /* AUTH wanted */
-    const char *run_id;      /* NULL = "fake" */
-    bool forbid_client;      /* CLIENT and INFO answer -NOPERM */
+    const char *select_error;
+    const char *password; /* AUTH wanted */
+    const char *run_id;   /* NULL = "fake" */
+    bool forbid_client;   /* CLIENT and INFO answer -NOPERM */
 };
 
 struct fake_redis;

@@ -150,6 +150,48 @@ static void even_one_that_says_the_same_but_for_its_number(void **state)
     load_newest_into(&other, 1);
 }
 
+/* Somebody put together what two folders held. */
+static void even_one_of_another_folder_that_has_its_number(void **state)
+{
+    (void)state;
+    char path[128], stranger[128], aside[128], here[128];
+    write_two_generations();
+    snprintf(here, sizeof here, "%s/generation-0000000002", dir);
+    snprintf(aside, sizeof aside, "%s/aside", dir);
+    assert_int_equal(rename(here, aside), 0);
+    struct bk_checkpoint *cp = open_checkpoint();
+    apply_more(400);
+    write_now(cp, 3);
+    bk_checkpoint_close(&cp);
+    load_newest_into(&other, 2);
+    path_of(path, "shared.bkc", 2);
+    snprintf(stranger, sizeof stranger, "%s/shared.bkc", aside);
+    assert_int_not_equal(size_of(path), size_of(stranger));
+    assert_int_equal(remove(path), 0);
+    assert_int_equal(link(stranger, path), 0);
+    load_newest_into(&other, 1);
+}
+
+static void nothing_of_a_damaged_generation_is_left(void **state)
+{
+    (void)state;
+    char path[128];
+    struct bk_generation generation;
+    struct bk_reason reason;
+    struct bk_state_params params = engine.params;
+    struct bk_engine empty;
+    told_engine(&empty, &params);
+    apply_more(1000);
+    struct bk_checkpoint *cp = open_checkpoint();
+    write_now(cp, 1);
+    path_of(path, "partition-0002.bkc", 1); /* the last one: the others are loaded before it */
+    flip(path, size_of(path) - 1);
+    assert_int_equal(bk_checkpoint_load(cp, &other, &generation, &reason), BK_ENOENT);
+    assert_same_state(&empty, &other);
+    bk_checkpoint_close(&cp);
+    bk_engine_deinit(&empty);
+}
+
 /* ---- refusals ---- */
 
 static void refusal(const struct bk_state_params *params, int expected, const char *names)
@@ -183,24 +225,32 @@ static void state_counted_in_other_epochs_or_too_large_is_refused_by_name(void *
     refusal(&params, BK_ELIMIT, "state.bytes_max");
 }
 
-static void another_format_is_refused_by_name(void **state)
+/* Write `with` over what follows `after` in the MANIFEST, and the check of that. */
+static void rewrite_manifest(const char *after, char with)
+{
+    char path[128], text[4096];
+    path_of(path, "MANIFEST", 1);
+    FILE *file = fopen(path, "r");
+    size_t len = fread(text, 1, sizeof text - 1, file) - strlen("end 01234567\n");
+    fclose(file);
+    text[len] = '\0';
+    strstr(text, after)[strlen(after)] = with;
+    file = fopen(path, "w");
+    fprintf(file, "%send %08x\n", text, bk_crc32c(0, text, len));
+    fclose(file);
+}
+
+static void another_format_or_version_is_refused_by_name(void **state)
 {
     (void)state;
-    char path[128], text[4096];
+    struct bk_state_params params = small_params();
     apply_more(100);
     struct bk_checkpoint *cp = open_checkpoint();
     write_now(cp, 1);
     bk_checkpoint_close(&cp);
-    path_of(path, "MANIFEST", 1);
-    FILE *file = fopen(path, "r");
-    size_t len = fread(text, 1, sizeof text, file) - strlen("end 01234567\n");
-    fclose(file);
-    text[strlen("basketry checkpoint ")] = '9';
-    file = fopen(path, "w");
-    fwrite(text, 1, len, file);
-    fprintf(file, "end %08x\n", bk_crc32c(0, text, len));
-    fclose(file);
-    struct bk_state_params params = small_params();
+    rewrite_manifest("\nstate ", '0');
+    refusal(&params, BK_EUNSUPPORTED, "state version 0");
+    rewrite_manifest("basketry checkpoint ", '9');
     refusal(&params, BK_EUNSUPPORTED, "format 9");
 }
 
@@ -474,8 +524,10 @@ int main(void)
         T(a_file_cut_short_or_too_long_is_seen),
         T(a_file_of_another_generation_is_not_taken),
         T(even_one_that_says_the_same_but_for_its_number),
+        T(even_one_of_another_folder_that_has_its_number),
+        T(nothing_of_a_damaged_generation_is_left),
         T(state_counted_in_other_epochs_or_too_large_is_refused_by_name),
-        T(another_format_is_refused_by_name),
+        T(another_format_or_version_is_refused_by_name),
         T(the_folder_belongs_to_one_process),
         T(two_generations_are_kept_and_rests_of_cut_off_attempts_go),
         T(one_is_due_after_the_interval_or_the_records_and_never_for_nothing),

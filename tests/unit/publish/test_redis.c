@@ -474,6 +474,24 @@ static void user_password_and_database_are_said_in_order(void **state)
     fake_redis_stop(fake);
 }
 
+/* Else the lists would go to database 0, where nobody looks for them. */
+static void a_database_that_the_server_has_not_got_is_a_named_state(void **state)
+{
+    (void)state;
+    struct fake_redis *fake = fake_redis_start(
+        &(struct fake_redis_script){.select_error = "ERR DB index is out of range"});
+    sink_world_init(&world);
+    sink_world_open(&world, "redis://127.0.0.1:%d/99", fake_redis_port(fake));
+    assert_true(sink_world_until(&world, sink_world_is_refusing, 1000));
+    assert_non_null(strstr(sink_world_status(&world).detail, "DB index is out of range"));
+    assert_int_equal(world.connected, 0);
+    assert_int_equal(bk_sink_room(world.sink), 0);
+    fake_redis_script(fake, &(struct fake_redis_script){0});
+    assert_true(sink_world_until(&world, sink_world_is_ready, 2000));
+    sink_world_close(&world, 100);
+    fake_redis_stop(fake);
+}
+
 static void closing_waits_for_what_is_in_flight(void **state)
 {
     (void)state;
@@ -556,6 +574,7 @@ int main(void)
         cmocka_unit_test(a_wrong_password_is_a_named_state_and_a_corrected_one_is_enough),
         cmocka_unit_test(a_missing_password_is_a_named_state),
         cmocka_unit_test(user_password_and_database_are_said_in_order),
+        cmocka_unit_test(a_database_that_the_server_has_not_got_is_a_named_state),
         cmocka_unit_test(closing_waits_for_what_is_in_flight),
         cmocka_unit_test(closing_with_unanswered_commands_ends_in_time),
         cmocka_unit_test(closing_works_at_any_moment_of_the_connection),
