@@ -73,7 +73,7 @@ extern "C" {
     X(lists_refresh,               "lists.refresh",              DURATION, "1h",                "1s",  "24h",  RELOAD,  "A live list is ranked anew at least this often; its expires_at.") \
     X(lists_email_interval,        "lists.email_interval",       DURATION, "24h",               "1s",  "30d",  RELOAD,  "How often the e-mail list is ranked.") \
     X(lists_item_interval,         "lists.item_interval",        DURATION, "1s",                "0s",  "1h",   RELOAD,  "An item's own lists are written at most once in this time.") \
-    X(lists_waiting_max,           "lists.waiting_max",          COUNT,    "65536",              "16",  "1m",   RESTART, "Shoppers whose lists may wait for Redis before intake rests.") \
+    X(lists_waiting_max,           "lists.waiting_max",          COUNT,    "65536",              "16",  "1m",   RESTART, "Shoppers whose lists may wait for Redis, to be written or to be erased, before intake rests.") \
     X(lists_updates_channel,       "lists.updates_channel",      BOOL,     "false",             "",    "",     RESTART, "Announce refreshed keys on the channel <prefix>:updates.") \
     X(privacy_distinct_min,        "privacy.distinct_min",       COUNT,    "1",                 "1",   "16",   RESTART, "Distinct shoppers behind a pair before it may show on an item's public list.") \
     X(archive_dir,                 "archive.dir",                STRING,   "",                  "",    "",     RESTART, "Folder of the archive of the log; --dir stands before it.") \

@@ -25,7 +25,7 @@ extern "C" {
 /*       enum                  word            health              what it means */
 #define BK_INTAKE_TABLE(X)                                                                                       \
     X(BK_INTAKE_FLOWING,       "flowing",      BK_HEALTH_OK,       "records are pulled as they come")            \
-    X(BK_INTAKE_WINDOW,        "window_full",  BK_HEALTH_OK,       "more lists wait for Redis than lists.waiting_max allows") \
+    X(BK_INTAKE_WINDOW,        "window_full",  BK_HEALTH_OK,       "more shoppers' lists wait for Redis than lists.waiting_max allows") \
     X(BK_INTAKE_SINK,          "redis_away",   BK_HEALTH_DOWN,     "Redis took nothing for a second: frozen, refusing or gone") \
     X(BK_INTAKE_CHECKPOINT,    "checkpoint",   BK_HEALTH_DEGRADED, "the checkpoint's writer cannot follow: copies near checkpoint.copy_bytes_max") \
     X(BK_INTAKE_REFUSED,       "refused",      BK_HEALTH_DOWN,     "the log does not fit the checkpoint: the process says why and ends") \

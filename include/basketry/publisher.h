@@ -62,8 +62,11 @@ bool bk_publisher_turn(struct bk_publisher *publisher, const struct bk_now *now)
 void bk_publisher_outcome(struct bk_publisher *publisher, const struct bk_ticket *ticket,
                           enum bk_outcome outcome, bk_wall_ms_t now_wall_ms);
 void bk_publisher_connected(struct bk_publisher *publisher, bool fresh);
-/** The keys of these contexts of an erased subject must go. The id is copied. */
+/** The keys of these contexts of an erased subject must go. The id is copied, and kept until they
+ *  are gone: whoever asks rests when bk_publisher_erasing says too many. */
 void bk_publisher_erase(struct bk_publisher *publisher, bk_str_t subject, uint32_t contexts);
+/** Erasures that are not done. */
+uint32_t bk_publisher_erasing(const struct bk_publisher *publisher);
 
 /** Erasures asked for, and up to which all keys are gone: a checkpoint that passes an erasure waits
  *  for it. */

@@ -61,16 +61,15 @@ bool bk__fits_the_topic(struct bk_pipeline *pl, int32_t partition)
 void bk__step_checkpoint(struct bk_pipeline *pl)
 {
     if (!pl->checkpoint) return;
-    struct bk_promises letters = {0}, erasures = {0};
+    struct bk_promises letters = {0};
     if (pl->outbox)
         letters = (struct bk_promises){bk_outbox_sent(pl->outbox), bk_outbox_acked(pl->outbox)};
-    if (!pl->muted) erasures = bk_publisher_erasures(pl->publisher); /* a replay promises nothing */
     struct bk_checkpoint_turn turn = {.mono = pl->now.mono,
                                       .wall_ms = pl->now.wall_ms,
                                       .records = pl->records,
                                       .topic_partitions = pl->topic_partitions,
                                       .letters = letters,
-                                      .erasures = erasures};
+                                      .erasures = bk_publisher_erasures(pl->publisher)};
     bk_checkpoint_step(pl->checkpoint, &pl->engine, &turn);
 }
 

@@ -175,6 +175,13 @@ static void note_rest(struct bk_pipeline *pl, enum bk_intake before, bk_mono_ms_
     if (!rested) pl->rested_at = pl->now.mono;
 }
 
+/* Shoppers whose lists could be written or erased now, if there were room. */
+static uint32_t waiting(const struct bk_pipeline *pl)
+{
+    uint32_t lists = pl->holding ? 0 : bk_publisher_waiting(pl->publisher);
+    return lists + bk_publisher_erasing(pl->publisher);
+}
+
 static void decide_intake(struct bk_pipeline *pl)
 {
     enum bk_intake before = pl->intake;
@@ -182,8 +189,7 @@ static void decide_intake(struct bk_pipeline *pl)
         pl->intake = BK_INTAKE_CLOSING;
     else if (pl->now.mono.ms - pl->room_at.ms > SINK_AWAY_MS)
         pl->intake = BK_INTAKE_SINK;
-    else if (!pl->holding &&
-             bk_publisher_waiting(pl->publisher) >= (uint32_t)pl->cfg.lists_waiting_max)
+    else if (waiting(pl) >= (uint32_t)pl->cfg.lists_waiting_max)
         pl->intake = BK_INTAKE_WINDOW;
     else if (pl->refused)
         pl->intake = BK_INTAKE_REFUSED;
@@ -208,7 +214,7 @@ static void decide_intake(struct bk_pipeline *pl)
  * room: it ends with the first write that is taken, or when nothing is left to try. */
 static void note_room(struct bk_pipeline *pl)
 {
-    bool trial = pl->write_refused && bk_publisher_waiting(pl->publisher);
+    bool trial = pl->write_refused && waiting(pl);
     if (!trial && bk_sink_room(pl->sink)) pl->room_at = pl->now.mono;
 }
 
@@ -241,7 +247,7 @@ static size_t pull(struct bk_pipeline *pl)
 static bool publish(struct bk_pipeline *pl)
 {
     if (!pl->holding) return bk_publisher_turn(pl->publisher, &pl->now);
-    if (!pl->muted) bk_publisher_send_erasures(pl->publisher);
+    bk_publisher_send_erasures(pl->publisher);
     return false;
 }
 

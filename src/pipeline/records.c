@@ -64,7 +64,7 @@ static enum bk_verdict_code apply_behaviour(struct bk_pipeline *pl, const struct
     struct bk_place place = {record->offset, record->timestamp_ms};
     struct bk_applied applied = bk_apply(&pl->engine, shard, &place, event);
     if (applied.merge) send_merge(pl, applied.merge);
-    if (applied.erased)
+    if (applied.erased && !pl->muted) /* whoever only replays writes nothing to take back */
         bk_publisher_erase(pl->publisher, bk_str(applied.erased_id, applied.erased_id_len),
                            applied.erased);
     return applied.verdict;

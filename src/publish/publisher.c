@@ -12,6 +12,7 @@
 
 #include <stdlib.h>
 
+#include "erasures.h"
 #include "everybody.h"
 
 enum ticket_kind {
@@ -32,14 +33,6 @@ enum {
     SWEEP_WAITING_MAX = 256,
     POPULAR_INTERVAL_MS = 1000,
     EVERYBODY_PER_TURN = 8, /* lists of segments and categories */
-};
-
-struct erasure {
-    char id[BK_SUBJECT_BYTES_MAX];
-    uint8_t id_len;
-    uint32_t contexts; /* still to be sent       */
-    uint32_t unanswered;
-    uint64_t number; /* in the order they were asked for, from 1; 0: the place is free */
 };
 
 struct sweep {
@@ -72,9 +65,7 @@ struct bk_publisher {
     struct bk__everybody *everybody;
     uint64_t popular_applied; /* events that the popular list was last ranked after */
     struct sweep sweep;
-    struct erasure *erasures;
-    size_t erasure_count;
-    uint64_t erasures_asked;
+    struct bk__erasures erasures;
     struct bk_list list;
     char key[BK_KEY_BYTES_MAX];
     char buffer[BK_LIST_BYTES_MAX];
@@ -109,7 +100,7 @@ void bk_publisher_destroy(struct bk_publisher **publisher)
 {
     if (!*publisher) return;
     bk__everybody_destroy(&(*publisher)->everybody);
-    free((*publisher)->erasures);
+    bk__erasures_deinit(&(*publisher)->erasures);
     free(*publisher);
     *publisher = NULL;
 }
@@ -359,54 +350,48 @@ static void publish_everybodys(struct bk_publisher *pub, const struct bk_now *no
 
 void bk_publisher_erase(struct bk_publisher *pub, bk_str_t subject, uint32_t contexts)
 {
-    size_t at = 0;
-    while (at < pub->erasure_count && pub->erasures[at].number) at++;
-    if (at == pub->erasure_count) {
-        size_t count = pub->erasure_count ? 2 * pub->erasure_count : 16;
-        struct erasure *grown = realloc(pub->erasures, count * sizeof *grown);
-        BK_ASSERT(grown); /* 150 bytes an unanswered erasure: losing one is worse than stopping */
-        memset(grown + pub->erasure_count, 0, (count - pub->erasure_count) * sizeof *grown);
-        pub->erasures = grown;
-        pub->erasure_count = count;
-    }
-    struct erasure *erasure = &pub->erasures[at];
-    *erasure = (struct erasure){
-        .id_len = (uint8_t)subject.len, .contexts = contexts, .number = ++pub->erasures_asked};
-    memcpy(erasure->id, subject.p, subject.len);
+    bk__erasures_ask(&pub->erasures, subject, contexts);
 }
 
 struct bk_promises bk_publisher_erasures(const struct bk_publisher *pub)
 {
-    struct bk_promises erasures = {.made = pub->erasures_asked, .kept = pub->erasures_asked};
-    for (size_t i = 0; i < pub->erasure_count; i++)
-        if (pub->erasures[i].number)
-            erasures.kept = bk_min_u64(erasures.kept, pub->erasures[i].number - 1);
-    return erasures;
+    return bk__erasures_promises(&pub->erasures);
+}
+
+uint32_t bk_publisher_erasing(const struct bk_publisher *pub)
+{
+    return (uint32_t)bk_min_u64(pub->erasures.waiting, UINT32_MAX);
+}
+
+/* Ask for what is left of one erasure; false: there is no room for all of it. */
+static bool send_erasure(struct bk_publisher *pub, struct bk__erasure *erasure)
+{
+    bk_str_t prefix = bk_str_c(pub->options.key_prefix), id = bk_str(erasure->id, erasure->id_len);
+    for (uint32_t context = 0; context < BK_CONTEXT_COUNT; context++) {
+        if (!(erasure->contexts >> context & 1)) continue;
+        if (!bk_sink_room(pub->sink)) return false;
+        size_t len = bk_key_subject(prefix, id, bk_str_c(bk_context_word((enum bk_context)context)),
+                                    pub->key);
+        struct bk_command command = bk_encode_unlink(bk_str(pub->key, len), pub->buffer);
+        struct bk_ticket ticket = {.handle = (uint32_t)erasure->number,
+                                   .what = TICKET_ERASE << 8 | context};
+        if (!submit(pub, &ticket, &command)) return false;
+        erasure->contexts &= ~(1u << context);
+        erasure->unanswered++;
+    }
+    return true;
 }
 
 void bk_publisher_send_erasures(struct bk_publisher *pub)
 {
-    bk_str_t prefix = bk_str_c(pub->options.key_prefix);
-    for (size_t i = 0; i < pub->erasure_count; i++) {
-        struct erasure *erasure = &pub->erasures[i];
-        for (uint32_t context = 0; erasure->number && context < BK_CONTEXT_COUNT; context++) {
-            if (!(erasure->contexts >> context & 1)) continue;
-            if (!bk_sink_room(pub->sink)) return;
-            size_t len =
-                bk_key_subject(prefix, bk_str(erasure->id, erasure->id_len),
-                               bk_str_c(bk_context_word((enum bk_context)context)), pub->key);
-            struct bk_command command = bk_encode_unlink(bk_str(pub->key, len), pub->buffer);
-            struct bk_ticket ticket = {.handle = (uint32_t)i, .what = TICKET_ERASE << 8 | context};
-            if (!submit(pub, &ticket, &command)) return;
-            erasure->contexts &= ~(1u << context);
-            erasure->unanswered++;
-        }
-    }
+    struct bk__erasure *erasure = bk__erasures_from(&pub->erasures, 0);
+    while (erasure && send_erasure(pub, erasure))
+        erasure = bk__erasures_from(&pub->erasures, erasure->number + 1);
 }
 
 /* An UNLINK that was tried again may have hit the list of a shopper who came back meanwhile: that
  * one is written again. */
-static void rewrite_if_back(struct bk_publisher *pub, const struct erasure *erasure,
+static void rewrite_if_back(struct bk_publisher *pub, const struct bk__erasure *erasure,
                             uint32_t context)
 {
     for (int32_t partition = 0; partition < pub->engine->shard_top; partition++) {
@@ -420,15 +405,14 @@ static void rewrite_if_back(struct bk_publisher *pub, const struct erasure *eras
 
 static void erasure_answered(struct bk_publisher *pub, const struct bk_ticket *ticket, bool retry)
 {
-    struct erasure *erasure = &pub->erasures[ticket->handle];
+    struct bk__erasure *erasure = bk__erasures_of(&pub->erasures, ticket->handle);
     uint32_t context = ticket->what & 0xff;
     erasure->unanswered--;
     if (retry)
         erasure->contexts |= 1u << context;
     else
         rewrite_if_back(pub, erasure, context);
-    if (!erasure->contexts && !erasure->unanswered)
-        *erasure = (struct erasure){0}; /* the id goes too */
+    if (!erasure->contexts && !erasure->unanswered) bk__erasures_done(&pub->erasures, erasure);
 }
 
 /* ---- the refresher ---- */
@@ -636,8 +620,7 @@ void bk_publisher_finish(struct bk_publisher *pub)
 
 bool bk_publisher_is_idle(const struct bk_publisher *pub)
 {
-    for (size_t i = 0; i < pub->erasure_count; i++)
-        if (pub->erasures[i].number) return false;
+    if (bk_publisher_erasing(pub)) return false;
     if (pub->sweep.fast || pub->sweep.item) return false; /* what Redis lost is not queued yet */
     return !pub->unanswered && !bk_publisher_waiting(pub) && !pub->item_batch &&
            !bk_totals(&pub->engine->shared)->dirty_count && everybodys_are_settled(pub);

@@ -281,6 +281,47 @@ static void an_erasure_outlives_an_outage(void **state)
     assert_non_null(home_of("c:bob").value);
 }
 
+/* Their lists are nobody's, so nothing else tells intake to rest. */
+static void erasures_wait_in_the_log_when_redis_is_slow(void **state)
+{
+    (void)state;
+    enum { SHOPPERS = 3000, WAITING_MAX = 64, A_TURN = 128 };
+    for (uint32_t i = 0; i < SHOPPERS; i++)
+        tell_now(tell(BK_EVENT_CUSTOMER_ERASED, told_name("c", i), TOLD_START + i), 0);
+    struct sim_plan plan = sim_plan_calm(14);
+    plan.config[0] = "lists.waiting_max=64";
+    plan.window = 16;
+    plan.per_turn_max = 16;
+    open_world(&plan);
+    uint32_t most = 0;
+    for (int steps = 0; !bk_pipeline_is_done(world.pl); steps++) {
+        if (steps == 100) world.sink.per_turn_max = 0;
+        sim_world_pass(&world, 50, 50);
+        uint32_t waiting = bk_publisher_erasing(bk_pipeline_publisher(world.pl));
+        if (waiting > most) most = waiting;
+        assert_true(steps < 100000);
+    }
+    assert_in_range(most, WAITING_MAX, WAITING_MAX + A_TURN);
+    assert_int_equal(world.source.delivered, SHOPPERS);
+    struct bk_promises erasures = bk_publisher_erasures(bk_pipeline_publisher(world.pl));
+    assert_int_equal(erasures.made, SHOPPERS);
+    assert_int_equal(erasures.kept, SHOPPERS);
+}
+
+static void who_only_replays_keeps_no_erasures(void **state)
+{
+    (void)state;
+    for (uint32_t i = 0; i < 100; i++)
+        tell_now(tell(BK_EVENT_CUSTOMER_ERASED, told_name("c", i), TOLD_START + i), 0);
+    struct sim_plan plan = sim_plan_calm(15);
+    sim_world_open(&world, &plan, &log_);
+    world.calm = true;
+    bk_pipeline_mute(world.pl);
+    sim_world_pass(&world, 1000, 50);
+    assert_true(bk_pipeline_has_ended(world.pl));
+    assert_int_equal(bk_publisher_erasures(bk_pipeline_publisher(world.pl)).made, 0);
+}
+
 static void a_shopper_who_comes_back_while_being_erased_keeps_the_new_lists(void **state)
 {
     (void)state;
@@ -368,6 +409,9 @@ static void it_is_not_done_while_items_lists_wait_for_their_interval(void **stat
     struct sim_plan plan = sim_plan_calm(15);
     plan.config[0] = "lists.item_interval=30s";
     open_world(&plan);
+    world.source.part[0].visible = 50;
+    sim_world_pass(&world, 2000, 50); /* the first interval has begun */
+    world.source.part[0].visible = 100;
     sim_world_until_done(&world);
     assert_int_equal(bk_totals(&bk_pipeline_engine(world.pl)->shared)->dirty_count, 0);
 }
@@ -402,6 +446,8 @@ int main(void)
         STORY(records_that_come_again_after_a_rebalance_count_once),
         STORY(the_first_lists_are_ranked_at_the_time_of_the_stream),
         STORY(an_erasure_outlives_an_outage),
+        STORY(erasures_wait_in_the_log_when_redis_is_slow),
+        STORY(who_only_replays_keeps_no_erasures),
         STORY(a_shopper_who_comes_back_while_being_erased_keeps_the_new_lists),
         STORY(a_list_refused_for_itself_is_written_by_the_refresher),
         STORY(state_takes_no_more_while_the_sink_is_away),
