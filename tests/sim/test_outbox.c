@@ -253,6 +253,24 @@ static void what_is_read_again_after_a_rebalance_is_no_second_letter(void **stat
     sim_log_free(&log_);
 }
 
+static void where_log_ins_are_not_merged_nothing_goes_into_the_log(void **state)
+{
+    (void)state;
+    struct chance chance = {79};
+    struct sim_plan plan = sim_plan_calm(79);
+    plan.config[0] = "identity.merge=false";
+    make_folder();
+    fill(&chance);
+    outbox = (struct sim_outbox){0};
+    be_born(&plan);
+    live_to_the_end();
+    assert_int_equal(outbox.merges, 0);
+    check_letters(true);
+    die();
+    remove_folder();
+    sim_log_free(&log_);
+}
+
 static void a_full_outbox_rests_intake_and_holds_the_checkpoint_back(void **state)
 {
     (void)state;
@@ -287,6 +305,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(letters_and_merges_outlive_any_end_and_count_once),
         cmocka_unit_test(what_is_read_again_after_a_rebalance_is_no_second_letter),
+        cmocka_unit_test(where_log_ins_are_not_merged_nothing_goes_into_the_log),
         cmocka_unit_test(a_full_outbox_rests_intake_and_holds_the_checkpoint_back),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

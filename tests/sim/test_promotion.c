@@ -58,11 +58,18 @@ static void open_world(struct sim_plan *plan)
     world.calm = true;
 }
 
-static bool has_home(const char *subject)
+/* How often it was written. */
+static uint32_t homes_of(const char *subject)
 {
     char key[BK_KEY_BYTES_MAX];
     size_t len = bk_key_subject(BK_STR("bk:v1"), bk_str_c(subject), BK_STR("home"), key);
-    return sim_sink_find(&world.sink, key, len) != NULL;
+    const struct sim_entry *home = sim_sink_find(&world.sink, key, len);
+    return home ? home->writes : 0;
+}
+
+static bool has_home(const char *subject)
+{
+    return homes_of(subject) > 0;
 }
 
 static struct bk_checkpoint *open_folder(void)
@@ -128,6 +135,12 @@ static void what_is_loaded_is_published_where_the_partition_is_ours(void **state
     sim_world_mend(&world);
     sim_world_until_done(&world);
     assert_true(has_home("c:bob"));
+    world.source.want[1] = false; /* and goes again: its lists are another's from here on */
+    sim_world_pass(&world, 1000, 50);
+    uint32_t ada = homes_of("c:ada"), bob = homes_of("c:bob");
+    sim_world_pass(&world, 120000, 50);
+    assert_true(homes_of("c:ada") > ada);
+    assert_int_equal(homes_of("c:bob"), bob);
     sim_world_close(&world);
     bk_checkpoint_close(&checkpoint);
 }

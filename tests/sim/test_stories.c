@@ -405,13 +405,14 @@ static void an_event_is_measured_at_its_first_list_alone(void **state)
 static void it_is_not_done_while_items_lists_wait_for_their_interval(void **state)
 {
     (void)state;
-    tell_crowd(5, 100, 0);
+    tell_now(tell_view("ada", "i0", TOLD_START), 0);
+    tell_now(tell_purchase("ada", "order", "i0 i1", TOLD_START + TOLD_MINUTE), 0);
     struct sim_plan plan = sim_plan_calm(15);
     plan.config[0] = "lists.item_interval=30s";
     open_world(&plan);
-    world.source.part[0].visible = 50;
+    world.source.part[0].visible = 1;
     sim_world_pass(&world, 2000, 50); /* the first interval has begun */
-    world.source.part[0].visible = 100;
+    world.source.part[0].visible = 2;
     sim_world_until_done(&world);
     assert_int_equal(bk_totals(&bk_pipeline_engine(world.pl)->shared)->dirty_count, 0);
 }
