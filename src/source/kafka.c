@@ -18,7 +18,9 @@
  *     facts        the facts are read to the ends they had (passed at once when there are none)
  *     reading      a member of the group, or about to be one
  *     leaving      both clients say good-bye; their queues are served, nothing is delivered
- *     destroying   the worker destroys the handles, which may block
+ *     destroying   the worker destroys the handles, which may block for ever: where a topic was
+ *                  deleted, librdkafka before 2.1.0 (#4187) and in places before 2.7 (#4724) keeps a
+ *                  reference to it. Everything was said by then, so after DESTROY_MS_MAX it is left
  * INVARIANTS
  *   I1 nothing here waits: every blocking call is the worker's.
  *   I2 the bell rings only from empty to not empty, so whoever stops before empty says wake
@@ -45,8 +47,8 @@ enum {
     LEAVING_TICK_MS = 20,
     STALL_MS = 10000,
     COMMIT_MS = 5000,
-    LEAVE_MS_MAX = 6000, /* then the handles are destroyed without a good-bye         */
-    CLOSE_MS_MAX = 9500, /* then they are left behind: the owner was promised 10 s   */
+    LEAVE_MS_MAX = 6000,   /* then the handles are destroyed without a good-bye         */
+    DESTROY_MS_MAX = 1500, /* then they are left behind: the owner was promised 10 s    */
     VERSION_REFUSED = 0x020100ff,
 };
 
@@ -75,7 +77,7 @@ struct kafka_source {
     int32_t partitions[BK_TOPIC_COUNT]; /* of the topics; 0: not known yet */
     bool solo;                          /* no group: all partitions of shop.events are ours */
     bool paused, stalled;               /* by the owner; because the owner stalls */
-    int64_t stall_ms, pulled_ms, committed_ms, ask_at_ms, closing_ms;
+    int64_t stall_ms, pulled_ms, committed_ms, ask_at_ms, closing_ms, destroying_ms;
     int destroying; /* handles the worker has not destroyed yet */
     void (*closed)(void *arg);
     void *closed_arg;
@@ -336,7 +338,7 @@ static void on_handle_closed(uv_handle_t *handle)
     if (--s->handles_open) return;
     if (s->worker) {
         /* The worker still waits inside librdkafka and may yet use bell and names: they stay. */
-        bk_log_error("kafka", "close_deadline action=leave_client_behind");
+        bk_log_warn("kafka", "destroy_deadline action=leave_client_behind");
         s->closed(s->closed_arg);
         return;
     }
@@ -366,18 +368,18 @@ static void destroy_client(struct kafka_source *s, struct kafka_consumer *c, boo
 /** While closing, both the bell and the tick come here. */
 static void close_step(struct kafka_source *s)
 {
-    int64_t since_ms = now_ms(s) - s->closing_ms;
     learn_all(s);
     if (s->phase == PHASE_LEAVING) {
         bool facts_left = bk__kafka_consumer_left(&s->facts);
         bool group_left = bk__kafka_consumer_left(&s->group);
-        if (!(facts_left && group_left) && since_ms < LEAVE_MS_MAX) return;
+        if (!(facts_left && group_left) && now_ms(s) - s->closing_ms < LEAVE_MS_MAX) return;
         s->phase = PHASE_DESTROYING;
+        s->destroying_ms = now_ms(s);
         destroy_client(s, &s->facts, facts_left);
         destroy_client(s, &s->group, group_left);
     }
     if (s->destroying == 0) bk__kafka_worker_stop(&s->worker);
-    if (!s->worker || since_ms >= CLOSE_MS_MAX) close_handles(s);
+    if (!s->worker || now_ms(s) - s->destroying_ms >= DESTROY_MS_MAX) close_handles(s);
 }
 
 static void on_tick(uv_timer_t *timer)

@@ -178,13 +178,18 @@ static void what_was_passed_last_is_shown_before_reading_goes_on(void **state)
     close_all(&shop, &loop, &r, 5000);
 }
 
-static void go_and_come_back(struct shop *shop, struct reader *r)
+static void delete_topic(struct shop *shop)
 {
     rd_kafka_mock_topic_set_error(shop->cluster, topic_names[BK_TOPIC_EVENTS],
                                   RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART);
     rd_kafka_mock_push_request_errors(shop->cluster, API_FETCH, 2,
                                       RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART,
                                       RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART);
+}
+
+static void go_and_come_back(struct shop *shop, struct reader *r)
+{
+    delete_topic(shop);
     assert_true(run_until(r, 15000, is_topic_missing));
     rd_kafka_mock_topic_set_error(shop->cluster, topic_names[BK_TOPIC_EVENTS],
                                   RD_KAFKA_RESP_ERR_NO_ERROR);
@@ -383,6 +388,27 @@ static void a_silent_owner_stays_a_member(void **state)
     close_all(&shop, &loop, &r, 5000);
 }
 
+/** librdkafka 2.0.2 never destroys a client that holds a topic which was deleted. */
+static void closing_after_the_topic_was_deleted_waits_for_nobody(void **state)
+{
+    (void)state;
+    uv_loop_t loop;
+    struct shop shop;
+    struct reader r;
+    open_shop(&shop, 1);
+    open_topic(&shop, BK_TOPIC_EVENTS, 2);
+    sell(&shop, BK_TOPIC_EVENTS, 0, 50);
+    settle(&shop);
+    uv_loop_init(&loop);
+    init_reader(&r, &loop);
+    open_reader(&r, &shop, "deleted", EVENTS, quick);
+    goal = 50;
+    assert_true(run_until(&r, 15000, has_goal_total));
+    delete_topic(&shop);
+    assert_true(run_until(&r, 15000, is_topic_missing));
+    close_all(&shop, &loop, &r, 3000);
+}
+
 static void closing_with_the_broker_down_keeps_its_deadline(void **state)
 {
     (void)state;
@@ -414,6 +440,7 @@ int main(void)
         cmocka_unit_test(a_broker_that_goes_and_comes_back_costs_no_record),
         cmocka_unit_test(leaders_and_coordinators_may_move),
         cmocka_unit_test(a_silent_owner_stays_a_member),
+        cmocka_unit_test(closing_after_the_topic_was_deleted_waits_for_nobody),
         cmocka_unit_test(closing_with_the_broker_down_keeps_its_deadline),
     };
     if (getenv("BK_TEST")) cmocka_set_test_filter(getenv("BK_TEST"));
