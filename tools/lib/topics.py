@@ -1,7 +1,8 @@
-"""topics.py HOST:PORT CLUSTER_ID PARTITIONS PID [--again]
+"""topics.py HOST:PORT[,...] CLUSTER_ID PARTITIONS PID[,...] [--again]
 
-Wait until the broker of cluster CLUSTER_ID answers at HOST:PORT, then see to it that the shop's
-topics exist; with --again, delete and create them. Gives up at once when process PID is gone.
+Wait until every broker of cluster CLUSTER_ID answers at its HOST:PORT, then see to it that the shop's
+topics exist, with all their replicas in sync; with --again, delete and create them. Of several brokers
+each topic has up to three replicas. Gives up at once when one of the processes PID is gone.
 
 The cluster id is compared before anything is created: on a busy machine another broker may have
 taken the port, and topics on a stranger's broker would be an unkind surprise.
@@ -37,10 +38,10 @@ def alive(pid):
         return False
 
 
-def wait_ready(admin, cluster_id, pid):
+def wait_ready(admin, cluster_id, pids):
     deadline = time.monotonic() + READY_S
     while time.monotonic() < deadline:
-        if not alive(pid):
+        if not all(alive(pid) for pid in pids):
             sys.exit(2)
         try:
             metadata = admin.list_topics(timeout=1)
@@ -50,10 +51,10 @@ def wait_ready(admin, cluster_id, pid):
         if metadata.cluster_id != cluster_id:
             print(f"another broker (cluster {metadata.cluster_id}) answers there", file=sys.stderr)
             sys.exit(2)
-        if metadata.brokers:
+        if len(metadata.brokers) == len(pids):
             return metadata.topics
         time.sleep(0.05)
-    sys.exit(f"the broker did not answer in {READY_S:.0f} s")
+    sys.exit(f"not every broker answered in {READY_S:.0f} s")
 
 
 def settle(admin, done):
@@ -67,10 +68,14 @@ def settle(admin, done):
     sys.exit("the topics did not settle")
 
 
-def main(broker, cluster_id, partitions, pid, again=False):
+def in_sync(topics):
+    return all(p.leader >= 0 and len(p.isrs) == len(p.replicas) for topic in topics.values() for p in topic.partitions.values())
+
+
+def main(brokers, cluster_id, partitions, pids, again=False):
     quiet = {"log_level": 0, "socket.timeout.ms": 10000, "reconnect.backoff.max.ms": 100}
-    admin = AdminClient({"bootstrap.servers": broker, **quiet})
-    there = wait_ready(admin, cluster_id, pid)
+    admin = AdminClient({"bootstrap.servers": brokers, **quiet})
+    there = wait_ready(admin, cluster_id, pids)
     wanted = {name: count or partitions for name, (count, _) in TOPICS.items()}
 
     if again:
@@ -81,15 +86,13 @@ def main(broker, cluster_id, partitions, pid, again=False):
         there = {}
 
     missing = [
-        NewTopic(name, num_partitions=count, replication_factor=1, config=TOPICS[name][1])
+        NewTopic(name, num_partitions=count, replication_factor=min(3, len(pids)), config=TOPICS[name][1])
         for name, count in wanted.items()
         if name not in there
     ]
     for future in admin.create_topics(missing).values() if missing else []:
         future.result()
-    settle(admin, lambda topics: all(
-        name in topics and topics[name].partitions and all(p.leader >= 0 for p in topics[name].partitions.values())
-        for name in wanted))
+    settle(admin, lambda topics: in_sync(topics) and all(name in topics and topics[name].partitions for name in wanted))
     for name, count in wanted.items():
         got = len(there[name].partitions) if name in there else count
         if got != count:
@@ -98,8 +101,8 @@ def main(broker, cluster_id, partitions, pid, again=False):
 
 if __name__ == "__main__":
     again = "--again" in sys.argv
-    host, cluster, count, broker_pid = [a for a in sys.argv[1:] if a != "--again"]
+    hosts, cluster, count, broker_pids = [a for a in sys.argv[1:] if a != "--again"]
     try:
-        main(host, cluster, int(count), int(broker_pid), again)
+        main(hosts, cluster, int(count), [int(pid) for pid in broker_pids.split(",")], again)
     except KafkaException as error:
         sys.exit(f"the broker refused: {error}")
