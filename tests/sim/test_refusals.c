@@ -30,7 +30,7 @@ enum { SKIPPED = 77, EVENTS = 120 };
 /* Where Basketry stops rather than go on: an erasure that would be forgotten, and the digest that
  * every start takes of its configuration. Two tables of one size are full at once: one alone is no
  * limit. */
-static const char *const pipeline_stops[] = {"grown", "!line.failed", NULL};
+static const char *const pipeline_stops[] = {"grown.ring", "!line.failed", NULL};
 static const char *const arena_stops[] = {"hot == number", NULL};
 
 static struct sim_log log_;
