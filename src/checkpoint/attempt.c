@@ -106,6 +106,7 @@ static int write_files(struct bkc_attempt *attempt, uint8_t *scratch)
 static int make_folder(struct bkc_attempt *attempt)
 {
     int rc = attempt->disk->make_folder(attempt->disk, attempt->folder);
+    attempt->made = rc == 0;
     if (rc == 0) return BK_OK;
     return bk_reason_set(&attempt->reason, BK_EIO, "mkdir %s: %s", attempt->folder, strerror(-rc));
 }
@@ -119,6 +120,7 @@ static int sync_folder(struct bkc_attempt *attempt)
 
 void bkc_attempt_discard(struct bkc_attempt *attempt)
 {
+    if (!attempt->made) return; /* a folder of that name is somebody else's: a backup put back */
     bkc_generation_remove(attempt->disk, attempt->dir, attempt->name);
 }
 
@@ -135,14 +137,27 @@ void bkc_attempt_write(struct bkc_attempt *attempt)
     free(scratch);
 }
 
+/* Could it be loaded, as far as we know? */
+static bool is_worth_a_place(const struct bkc_attempt *attempt, uint64_t number, const char *name)
+{
+    bool damaged = number > attempt->damaged_after && number <= attempt->damaged_until;
+    return !damaged && bkc_generation_counts(attempt->dir, name);
+}
+
+/* What is kept are the newest whole ones: this one and those before it. */
 static void drop_older(struct bkc_attempt *attempt)
 {
     uint64_t numbers[BKC_GENERATIONS_SEEN_MAX];
     int count = bkc_generations(attempt->dir, attempt->prefix, numbers, BKC_GENERATIONS_SEEN_MAX);
-    for (int i = (int)attempt->keep; i < count; i++) {
+    uint32_t kept = 1;
+    for (int i = 0; i < count; i++) {
         char name[64];
+        if (numbers[i] >= attempt->number) continue;
         bkc_generation_name(name, attempt->prefix, numbers[i]);
-        bkc_generation_remove(attempt->disk, attempt->dir, name);
+        if (kept < attempt->keep && is_worth_a_place(attempt, numbers[i], name))
+            kept++;
+        else
+            bkc_generation_remove(attempt->disk, attempt->dir, name);
     }
 }
 

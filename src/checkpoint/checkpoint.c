@@ -27,11 +27,12 @@ struct bk_checkpoint {
     struct bkc_attempt *attempt;
     bool asked;
     uint64_t newest; /* number of the newest folder, whole or not: the next is one more */
-    struct bk_generation committed; /* number 0: none */
-    uint64_t records_at;            /* records that the newest whole generation knows */
-    bool known;                     /* records_at is: something was loaded or written */
-    bk_mono_ms_t began;             /* of the attempt */
-    bk_mono_ms_t due_from;          /* the interval runs from here */
+    uint64_t damaged_after, damaged_until; /* of the generations between none could be loaded */
+    struct bk_generation committed;        /* number 0: none */
+    uint64_t records_at;                   /* records that the newest whole generation knows */
+    bool known;                            /* records_at is: something was loaded or written */
+    bk_mono_ms_t began;                    /* of the attempt */
+    bk_mono_ms_t due_from;                 /* the interval runs from here */
     bk_mono_ms_t retry_at;
     bk_mono_ms_t rests_from; /* copies are near their bound; 0: they are not */
     uint64_t attempt_records;
@@ -51,23 +52,16 @@ const char *bk_checkpoint_state_word(enum bk_checkpoint_state state)
 
 /* ---- taking the folder ---- */
 
-static bool is_whole(const char *dir, const char *name)
-{
-    char path[BKC_PATH_MAX];
-    snprintf(path, sizeof path, "%s/%s/" BKC_MANIFEST, dir, name);
-    return access(path, F_OK) == 0;
-}
-
-/* Attempts that a crash cut off. */
-static void remove_rests(struct bk_checkpoint *cp)
+/* What is there: ours will be newer. Attempts that a crash cut off go. */
+static void look_around(struct bk_checkpoint *cp)
 {
     uint64_t numbers[BKC_GENERATIONS_SEEN_MAX];
     int count = bkc_generations(cp->dir, cp->prefix, numbers, BKC_GENERATIONS_SEEN_MAX);
-    if (count > 0) cp->newest = numbers[0];
+    if (count > 0) cp->newest = bk_max_u64(cp->newest, numbers[0]);
     for (int i = 0; i < count; i++) {
         char name[64];
         bkc_generation_name(name, cp->prefix, numbers[i]);
-        if (is_whole(cp->dir, name)) continue;
+        if (bkc_generation_counts(cp->dir, name)) continue;
         bk_log_info("checkpoint", "rest_removed name=%s", name);
         bkc_generation_remove(cp->options.disk, cp->dir, name);
     }
@@ -94,8 +88,22 @@ struct bk_checkpoint *bk_checkpoint_open(const struct bk_checkpoint_options *opt
         return NULL;
     }
     *code = BK_OK;
-    remove_rests(cp);
+    look_around(cp);
     return cp;
+}
+
+/* A lock whose file was deleted, or whose folder was replaced, keeps nobody out: it is taken again
+ * where it belongs, unless another process was faster. */
+static int hold_folder(struct bk_checkpoint *cp, struct bk_reason *reason)
+{
+    if (bkc_lock_is_held(cp->lock, cp->dir, cp->prefix)) return BK_OK;
+    int lock = bkc_lock(cp->dir, cp->prefix, reason);
+    if (lock < 0) return lock;
+    bk_log_warn("checkpoint", "lock_was_replaced action=taken_again dir=%s", cp->dir);
+    close(cp->lock);
+    cp->lock = lock;
+    look_around(cp);
+    return BK_OK;
 }
 
 /* ---- one attempt ---- */
@@ -155,8 +163,13 @@ static void give_up(struct bk_checkpoint *cp, bk_mono_ms_t now)
 static void begin(struct bk_checkpoint *cp, struct bk_engine *engine,
                   const struct bk_checkpoint_turn *turn)
 {
+    struct bk_reason reason;
     cp->asked = false;
     cp->began = cp->due_from = turn->mono;
+    if (hold_folder(cp, &reason) != BK_OK) {
+        fail(cp, turn->mono, reason.text);
+        return;
+    }
     cp->newest++;
     cp->attempt = bkc_attempt_begin(engine, cp->options.copy_bytes_max);
     if (!cp->attempt) {
@@ -165,7 +178,10 @@ static void begin(struct bk_checkpoint *cp, struct bk_engine *engine,
     }
     struct bkc_attempt *attempt = cp->attempt;
     attempt->disk = cp->options.disk;
+    attempt->number = cp->newest;
     attempt->keep = cp->options.keep;
+    attempt->damaged_after = cp->damaged_after;
+    attempt->damaged_until = cp->damaged_until;
     attempt->manifest.generation = (uint32_t)cp->newest;
     attempt->manifest.written_ms = turn->wall_ms;
     attempt->manifest.topic_partitions = turn->topic_partitions;
@@ -382,11 +398,14 @@ int bk_checkpoint_load(struct bk_checkpoint *cp, struct bk_engine *engine,
 {
     uint64_t numbers[BKC_GENERATIONS_SEEN_MAX];
     int count = bkc_generations(cp->dir, cp->prefix, numbers, BKC_GENERATIONS_SEEN_MAX);
+    cp->damaged_after = 0;
+    cp->damaged_until = count > 0 ? numbers[0] : 0;
     for (int i = 0; i < count; i++) {
         char name[64];
         bkc_generation_name(name, cp->prefix, numbers[i]);
         int err = bk_generation_load(cp->dir, name, engine, &cp->committed, reason);
         if (err == BK_OK) {
+            cp->damaged_after = numbers[i];
             cp->known = true;
             *out = cp->committed;
             return BK_OK;

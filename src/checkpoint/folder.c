@@ -61,6 +61,13 @@ int bkc_generations(const char *dir, const char *prefix, uint64_t *out, size_t m
     return (int)n;
 }
 
+bool bkc_generation_counts(const char *dir, const char *name)
+{
+    char path[BKC_PATH_MAX];
+    snprintf(path, sizeof path, "%s/%s/" BKC_MANIFEST, dir, name);
+    return access(path, F_OK) == 0;
+}
+
 void bkc_generation_remove(struct bk_disk *disk, const char *dir, const char *name)
 {
     char folder[BKC_PATH_MAX], path[2 * BKC_PATH_MAX];
@@ -87,12 +94,26 @@ static int holder_of(int file)
     return n > 0 ? atoi(text) : 0;
 }
 
+static void lock_path(char path[BKC_PATH_MAX], const char *dir, const char *prefix)
+{
+    snprintf(path, BKC_PATH_MAX, "%s/%s.lock", dir, prefix);
+}
+
+bool bkc_lock_is_held(int lock, const char *dir, const char *prefix)
+{
+    char path[BKC_PATH_MAX];
+    struct stat ours, there;
+    lock_path(path, dir, prefix);
+    return fstat(lock, &ours) == 0 && stat(path, &there) == 0 && ours.st_dev == there.st_dev &&
+           ours.st_ino == there.st_ino;
+}
+
 int bkc_lock(const char *dir, const char *prefix, struct bk_reason *reason)
 {
     char path[BKC_PATH_MAX], pid[32];
     if (mkdir(dir, 0700) != 0 && errno != EEXIST)
         return bk_reason_set(reason, BK_EIO, "checkpoint.dir: %s: %s", dir, strerror(errno));
-    snprintf(path, sizeof path, "%s/%s.lock", dir, prefix);
+    lock_path(path, dir, prefix);
     int file = open(path, O_CREAT | O_RDWR | O_CLOEXEC, 0600);
     if (file < 0) return bk_reason_set(reason, BK_EIO, "%s: %s", path, strerror(errno));
     if (flock(file, LOCK_EX | LOCK_NB) != 0) {

@@ -133,9 +133,13 @@ int bkc_manifest_read(const char *folder, struct bkc_manifest *out, struct bk_re
  * many, at most `max` (the newest ones), or a negative code. */
 int bkc_generations(const char *dir, const char *prefix, uint64_t *out, size_t max);
 void bkc_generation_name(char out[64], const char *prefix, uint64_t number);
+/* Is its MANIFEST there? */
+bool bkc_generation_counts(const char *dir, const char *name);
 /* Remove a generation, the MANIFEST first, so that half a one never counts. Best effort. */
 void bkc_generation_remove(struct bk_disk *disk, const char *dir, const char *name);
 /* Take DIR/<prefix>.lock. A file descriptor, or a negative code with a reason. */
 int bkc_lock(const char *dir, const char *prefix, struct bk_reason *reason);
+/* Is that file still the one that others would meet? Not when it, or the folder, was replaced. */
+bool bkc_lock_is_held(int lock, const char *dir, const char *prefix);
 
 #endif

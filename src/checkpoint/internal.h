@@ -14,12 +14,15 @@ struct bkc_attempt {
     char dir[BKC_PATH_MAX / 2];
     char folder[BKC_PATH_MAX]; /* of the generation */
     char name[64];
+    uint64_t number;
     uint32_t keep;
+    uint64_t damaged_after, damaged_until; /* generations between were passed over when loading */
     char prefix[48];
     struct bkc_manifest manifest; /* its files point into `files` */
     struct bkc_source *sources;   /* shared, then the partitions */
     uint32_t source_count;
     struct bk_capture *capture;
+    bool made; /* the folder is ours */
     int err;
     struct bk_reason reason;
     pthread_t thread;

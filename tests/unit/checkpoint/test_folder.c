@@ -160,6 +160,141 @@ static void an_attempt_that_is_given_up_stops_at_once(void **state)
     load_newest_into(&other, 1);
 }
 
+static bool counts(int number)
+{
+    char path[128];
+    path_of(path, "MANIFEST", number);
+    return access(path, F_OK) == 0;
+}
+
+static void run_shell(const char *form, ...)
+{
+    char command[400];
+    va_list args;
+    va_start(args, form);
+    vsnprintf(command, sizeof command, form, args);
+    va_end(args);
+    assert_int_equal(system(command), 0);
+}
+
+static void write_generations(struct bk_checkpoint *cp, int count)
+{
+    static int64_t ms;
+    for (int i = 0; i < count; i++) {
+        apply_more(20);
+        write_now(cp, ms += 100000);
+    }
+}
+
+static void what_could_not_be_loaded_takes_no_place_of_what_is_kept(void **state)
+{
+    (void)state;
+    struct bk_generation generation;
+    struct bk_reason reason;
+    char path[128];
+    struct bk_checkpoint *cp = open_checkpoint();
+    write_generations(cp, 2);
+    bk_checkpoint_close(&cp);
+    path_of(path, "shared.bkc", 2);
+    assert_int_equal(truncate(path, 100), 0);
+    assert_int_equal(bk_engine_reset(&engine), BK_OK);
+    cp = open_checkpoint();
+    assert_int_equal(bk_checkpoint_load(cp, &engine, &generation, &reason), BK_OK);
+    assert_int_equal(generation.number, 1);
+    write_generations(cp, 1);
+    assert_true(counts(3) && counts(1)); /* the newest whole ones, and both of them */
+    assert_false(counts(2));
+    write_generations(cp, 1);
+    assert_true(counts(4) && counts(3));
+    assert_false(counts(1));
+    bk_checkpoint_close(&cp);
+}
+
+static void where_none_could_be_loaded_the_next_two_stay(void **state)
+{
+    (void)state;
+    struct bk_generation generation;
+    struct bk_reason reason;
+    char path[128];
+    struct bk_checkpoint *cp = open_checkpoint();
+    write_generations(cp, 2);
+    bk_checkpoint_close(&cp);
+    for (int n = 1; n <= 2; n++) {
+        path_of(path, "shared.bkc", n);
+        assert_int_equal(truncate(path, 100), 0);
+    }
+    cp = open_checkpoint();
+    assert_int_equal(bk_checkpoint_load(cp, &other, &generation, &reason), BK_ENOENT);
+    write_generations(cp, 2);
+    assert_true(counts(3) && counts(4));
+    assert_false(counts(1) || counts(2));
+    bk_checkpoint_close(&cp);
+}
+
+static void what_is_put_back_beside_a_running_one_is_never_dropped(void **state)
+{
+    (void)state;
+    struct bk_checkpoint_status status;
+    struct bk_checkpoint *cp = open_checkpoint();
+    write_generations(cp, 1);
+    run_shell("cp -r %s/generation-0000000001 %s/generation-0000000002", dir, dir);
+    run_shell("cp -r %s/generation-0000000001 %s/generation-0000000009", dir, dir);
+    write_generations(cp, 1); /* its name is taken */
+    bk_checkpoint_status(cp, &status);
+    assert_int_equal(status.failures, 1);
+    assert_true(counts(2));
+    write_generations(cp, 1);
+    bk_checkpoint_status(cp, &status);
+    assert_int_equal(status.generation, 3);
+    assert_true(counts(3) && counts(2) && counts(9)); /* only what is older makes room */
+    assert_false(counts(1));
+    bk_checkpoint_close(&cp);
+}
+
+static void a_lock_that_was_deleted_is_taken_again(void **state)
+{
+    (void)state;
+    struct bk_checkpoint_options options = {.dir = dir, .keep = 2, .at_once = true};
+    struct bk_checkpoint_status status;
+    struct bk_reason reason;
+    int code = BK_OK;
+    struct bk_checkpoint *cp = open_checkpoint();
+    run_shell("rm %s/generation.lock", dir);
+    write_generations(cp, 1);
+    bk_checkpoint_status(cp, &status);
+    assert_int_equal(status.generation, 1);
+    assert_null(bk_checkpoint_open(&options, &code, &reason));
+    assert_int_equal(code, BK_EAGAIN);
+    run_shell("rm -r %s", dir);
+    write_generations(cp, 1);
+    bk_checkpoint_status(cp, &status);
+    assert_int_equal(status.generation, 2);
+    assert_int_equal(status.failures, 0);
+    bk_checkpoint_close(&cp);
+}
+
+static void who_lost_the_folder_to_another_writes_nothing_into_it(void **state)
+{
+    (void)state;
+    struct bk_checkpoint_status status;
+    struct bk_checkpoint *cp = open_checkpoint();
+    write_generations(cp, 1);
+    run_shell("rm %s/generation.lock", dir);
+    struct bk_checkpoint *faster = open_checkpoint();
+    write_generations(cp, 1);
+    bk_checkpoint_status(cp, &status);
+    assert_int_equal(status.failures, 1);
+    assert_int_equal(status.generation, 1);
+    assert_non_null(strstr(status.error, "is held by the process"));
+    write_generations(faster, 1);
+    assert_true(counts(2));
+    bk_checkpoint_close(&faster);
+    write_generations(cp, 1); /* it is free again, and shows what is there by now */
+    bk_checkpoint_status(cp, &status);
+    assert_int_equal(status.generation, 3);
+    bk_checkpoint_close(&cp);
+}
+
 int main(void)
 {
     bk_log_level = BK_LOG_OFF; /* what fails here is meant to */
@@ -170,6 +305,11 @@ int main(void)
         T(of_very_many_generations_the_newest_are_seen),
         T(a_disk_too_full_for_the_lock_s_number_is_no_reason_not_to_run),
         T(an_attempt_that_is_given_up_stops_at_once),
+        T(what_could_not_be_loaded_takes_no_place_of_what_is_kept),
+        T(where_none_could_be_loaded_the_next_two_stay),
+        T(what_is_put_back_beside_a_running_one_is_never_dropped),
+        T(a_lock_that_was_deleted_is_taken_again),
+        T(who_lost_the_folder_to_another_writes_nothing_into_it),
 #undef T
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
