@@ -3,11 +3,12 @@
  *   list    reasons counted, the newest letters by name
  *   show    one letter: where from, headers, key, value as bytes, and the event if it decodes now
  *   retry   the records that decode now go back to their own topics, as they were
- * A letter is named by its own partition and offset, PARTITION:OFFSET. A record that goes back keeps
- * its event_id, so one that comes twice counts once.
+ * A letter is named by its own partition and offset, PARTITION:OFFSET. An event that goes back keeps
+ * its event_id, so one that comes twice counts once, within the bound of state.dedup_events. A fact goes back only
+ * while nothing newer was said about its key.
  */
 #include "cli.h"
-#include "dlq_read.h"
+#include "dlq_facts.h"
 #include "render.h"
 
 #include "basketry/decode.h"
@@ -34,7 +35,8 @@ static const struct cli_usage usage = {
     "Looks into the dead letters on kafka.topic_dlq: records that could not be used, with the "
     "reason. `retry` sends the records\n"
     "that decode now (a schema was added, a limit changed) back to their own topics; what still "
-    "does not is refused, exit 65.",
+    "does not, and\n"
+    "a fact (a product) about which something newer was said, is refused, exit 65.",
     options,
     BK_COUNTOF(options),
     "examples:\n"
@@ -72,7 +74,8 @@ struct dlq {
     struct bk_decoder *decoder;
     uv_loop_t loop;
     struct bk_outbox *outbox;
-    uint64_t sent, refused[BK_VERDICT_COUNT], cut, not_ours, too_large, refusals;
+    struct dlq_facts facts;
+    uint64_t sent, refusals;
     struct bk_reason why;
 };
 
@@ -179,7 +182,8 @@ static int list(struct dlq *dlq)
     struct bk_buf *out = &dlq->out;
     dlq->newest = calloc(dlq->last + 1, sizeof *dlq->newest);
     if (!dlq->newest) return BK_ENOMEM;
-    int code = bk__dlq_read(dlq->line.cfg, list_letter, dlq, &dlq->why);
+    int code =
+        bk__dlq_read(dlq->line.cfg, dlq->line.cfg->kafka_topic_dlq, list_letter, dlq, &dlq->why);
     if (code) return code;
     bk_buf_printf(out, "%llu letters on %s\n", (unsigned long long)dlq->letters,
                   dlq->line.cfg->kafka_topic_dlq);
@@ -341,7 +345,9 @@ static int show_letter(void *arg, const struct dlq_letter *letter)
 static int show(struct dlq *dlq)
 {
     int code = open_decoder(dlq);
-    if (!code) code = bk__dlq_read(dlq->line.cfg, show_letter, dlq, &dlq->why);
+    if (!code)
+        code = bk__dlq_read(dlq->line.cfg, dlq->line.cfg->kafka_topic_dlq, show_letter, dlq,
+                            &dlq->why);
     if (dlq->found) return BK_OK;
     return code ? code
                 : bk_reason_set(&dlq->why, BK_ENOENT, "there is no letter %d:%lld on %s",
@@ -402,12 +408,13 @@ static int wait_for_outbox(struct dlq *dlq, bool idle)
     return BK_OK;
 }
 
-static void refuse(struct dlq *dlq, const struct dlq_letter *letter, const char *why,
-                   const char *field)
+static int refuse(struct dlq *dlq, const struct dlq_letter *letter, const char *why,
+                  const char *field)
 {
-    if (dlq->refusals++ >= REFUSED_SHOWN) return;
+    if (dlq->refusals++ >= REFUSED_SHOWN) return BK_OK;
     bk_buf_printf(&dlq->err, "refused %d:%lld: %s %s\n", letter->partition,
                   (long long)letter->offset, why, field);
+    return BK_OK;
 }
 
 static bool starts_with(const char *name, const char *prefix)
@@ -442,10 +449,9 @@ static int send_back(struct dlq *dlq, const struct dlq_letter *letter, const cha
                               .header_count = count};
     int code = wait_for_outbox(dlq, false);
     if (!code) code = bk_outbox_put(dlq->outbox, &out);
-    if (code != BK_ELIMIT) return code;
-    dlq->too_large++;
-    refuse(dlq, letter, "too large to be sent", "");
-    return BK_OK;
+    if (code == BK_ELIMIT) return refuse(dlq, letter, "too large to be sent", "");
+    dlq->sent += code == BK_OK;
+    return code;
 }
 
 static int retry_letter(void *arg, const struct dlq_letter *letter)
@@ -453,36 +459,33 @@ static int retry_letter(void *arg, const struct dlq_letter *letter)
     struct dlq *dlq = arg;
     const struct bk_event *event;
     char topic[256];
+    bool overtaken = false;
     if (!is_chosen(dlq, letter)) return BK_OK;
-    int which = topic_of(dlq->line.cfg, letter->topic);
-    if (which < 0 || letter->topic.len >= sizeof topic) {
-        dlq->not_ours++;
-        refuse(dlq, letter, "its topic is not one of the configuration's", "");
-        return BK_OK;
-    }
-    if (letter->cut) {
-        dlq->cut++;
-        refuse(dlq, letter, "the letter is not the whole record", "");
-        return BK_OK;
-    }
+    int which = topic_of(dlq->line.cfg, letter->topic), code = BK_OK;
+    if (which < 0 || letter->topic.len >= sizeof topic)
+        return refuse(dlq, letter, "its topic is not one of the configuration's", "");
+    if (letter->cut) return refuse(dlq, letter, "the letter is not the whole record", "");
     struct bk_verdict verdict = decode(dlq, letter, which, &event);
-    if (verdict.code != BK_VERDICT_OK) {
-        dlq->refused[verdict.code]++;
-        refuse(dlq, letter, bk_verdict_label(verdict.code), verdict.field);
-        return BK_OK;
-    }
+    if (verdict.code != BK_VERDICT_OK)
+        return refuse(dlq, letter, bk_verdict_label(verdict.code), verdict.field);
     copy_word(topic, sizeof topic, letter->topic);
-    uint64_t before = dlq->too_large;
-    int code = dlq->dry_run ? BK_OK : send_back(dlq, letter, topic);
-    if (!code && dlq->too_large == before) dlq->sent++;
-    return code;
+    if (which != BK_TOPIC_EVENTS)
+        code = bk__dlq_is_overtaken(&dlq->facts, dlq->line.cfg, (enum bk_topic)which, topic, letter,
+                                    &overtaken, &dlq->why);
+    if (code) return code;
+    if (overtaken) return refuse(dlq, letter, "a later record of its key stands on", topic);
+    if (!dlq->dry_run) return send_back(dlq, letter, topic);
+    dlq->sent++;
+    return BK_OK;
 }
 
 static int retry(struct dlq *dlq)
 {
     int code = open_decoder(dlq);
     if (!code && !dlq->dry_run) code = open_outbox(dlq);
-    if (!code) code = bk__dlq_read(dlq->line.cfg, retry_letter, dlq, &dlq->why);
+    if (!code)
+        code = bk__dlq_read(dlq->line.cfg, dlq->line.cfg->kafka_topic_dlq, retry_letter, dlq,
+                            &dlq->why);
     if (!code && dlq->outbox) code = wait_for_outbox(dlq, true);
     close_outbox(dlq);
     if (code) return code;
@@ -573,6 +576,7 @@ int bk_cmd_dlq(int argc, char **argv)
     if (code == BK_CLI_GO_ON) code = check(dlq);
     if (code == BK_CLI_GO_ON) code = say(dlq, dispatch(dlq));
     bk_decoder_destroy(&dlq->decoder);
+    bk__dlq_facts_deinit(&dlq->facts);
     bk__cli_line_end(&dlq->line);
     bk_buf_deinit(&dlq->out);
     bk_buf_deinit(&dlq->err);

@@ -1,11 +1,13 @@
-/* dlq_read.c -- reading the dead-letter topic from its beginning to the end it has now.
+/* dlq_read.c -- reading a topic from its beginning to the ends it had when the reading began.
  *
  * A consumer of its own, assigned to every partition and member of no group: nothing is committed,
- * and nobody else's reading is disturbed. Ends are what the client says they are when it meets them.
+ * and nobody else's reading is disturbed. The ends are asked for first: what is written meanwhile,
+ * such as letters about records that `retry` sent back, is the next reading's.
  */
 #include "dlq_read.h"
 
 #include <stdlib.h>
+#include <time.h>
 
 enum { ASK_MS = 10000, POLL_MS = 100, SILENCE_MS_MAX = 15000 };
 
@@ -60,7 +62,7 @@ static int ask_partitions(rd_kafka_t *reader, const char *name, int *count,
     *count = err ? 0 : metadata->topics[0].partition_cnt;
     rd_kafka_metadata_destroy(metadata);
     if (err == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART)
-        return bk_reason_set(reason, BK_ENOENT, "there is no topic %s (kafka.topic_dlq)", name);
+        return bk_reason_set(reason, BK_ENOENT, "there is no topic %s", name);
     return err ? bk_reason_set(reason, BK_EUNAVAILABLE, "%s: %s", name, rd_kafka_err2str(err))
                : BK_OK;
 }
@@ -108,44 +110,109 @@ static struct dlq_letter letter_of(const rd_kafka_message_t *message)
 
 /* ---- the walk ---- */
 
-static int walk(rd_kafka_t *reader, int partitions,
-                int (*on_letter)(void *arg, const struct dlq_letter *letter), void *arg,
-                struct bk_reason *reason)
+struct walk {
+    rd_kafka_t *reader;
+    const char *topic;
+    int partitions, left; /* all of them; not read to their ends */
+    int64_t *end;         /* by partition: the offset to stop at; -1: there */
+    int64_t moved_ms;     /* when something was handed out or ended last */
+    rd_kafka_resp_err_t last_error;
+};
+
+static int64_t now_ms(void)
 {
-    int ended = 0, silent_ms = 0, code = BK_OK;
-    while (ended < partitions && code == BK_OK) {
-        rd_kafka_message_t *message = rd_kafka_consumer_poll(reader, POLL_MS);
-        silent_ms = message ? 0 : silent_ms + POLL_MS;
-        if (message && !message->err) {
-            struct dlq_letter letter = letter_of(message);
-            code = on_letter(arg, &letter);
-        }
-        ended += message && message->err == RD_KAFKA_RESP_ERR__PARTITION_EOF;
-        if (message) rd_kafka_message_destroy(message);
-        if (silent_ms >= SILENCE_MS_MAX)
-            code = bk_reason_set(reason, BK_EUNAVAILABLE, "the brokers fell silent");
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+static void end_partition(struct walk *walk, int32_t partition)
+{
+    if (walk->end[partition] < 0) return;
+    walk->end[partition] = -1;
+    walk->left--;
+}
+
+/* Where the partitions end now; those that hold something are read from their beginnings. */
+static int begin(struct walk *walk, struct bk_reason *reason)
+{
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(walk->partitions);
+    rd_kafka_resp_err_t err = RD_KAFKA_RESP_ERR_NO_ERROR;
+    walk->left = walk->partitions;
+    for (int32_t p = 0; p < walk->partitions && !err; p++) {
+        int64_t low;
+        err = rd_kafka_query_watermark_offsets(walk->reader, walk->topic, p, &low, &walk->end[p],
+                                               ASK_MS);
+        if (!err && low >= walk->end[p])
+            end_partition(walk, p);
+        else if (!err)
+            rd_kafka_topic_partition_list_add(list, walk->topic, p)->offset =
+                RD_KAFKA_OFFSET_BEGINNING;
+    }
+    if (!err) err = rd_kafka_assign(walk->reader, list);
+    rd_kafka_topic_partition_list_destroy(list);
+    walk->moved_ms = now_ms();
+    return err ? bk_reason_set(reason, BK_EUNAVAILABLE, "%s: %s", walk->topic,
+                               rd_kafka_err2str(err))
+               : BK_OK;
+}
+
+/* The last offsets of a log may be no records: then its end is told. */
+static int take(struct walk *walk, const rd_kafka_message_t *message,
+                int (*on_letter)(void *arg, const struct dlq_letter *letter), void *arg)
+{
+    bool ends = message->err == RD_KAFKA_RESP_ERR__PARTITION_EOF;
+    int code = BK_OK;
+    if (message->err && !ends) {
+        walk->last_error = message->err;
+        return BK_OK;
+    }
+    int64_t end = walk->end[message->partition];
+    if (end < 0) return BK_OK;
+    if (!ends && message->offset < end) {
+        struct dlq_letter letter = letter_of(message);
+        code = on_letter(arg, &letter);
+        walk->moved_ms = now_ms();
+    }
+    if (message->offset + !ends >= end) {
+        end_partition(walk, message->partition);
+        walk->moved_ms = now_ms();
     }
     return code;
 }
 
-int bk__dlq_read(const struct bk_config *cfg,
+static int go_on(struct walk *walk, int (*on_letter)(void *arg, const struct dlq_letter *letter),
+                 void *arg, struct bk_reason *reason)
+{
+    int code = BK_OK;
+    while (walk->left && code == BK_OK) {
+        rd_kafka_message_t *message = rd_kafka_consumer_poll(walk->reader, POLL_MS);
+        if (message) {
+            code = take(walk, message, on_letter, arg);
+            rd_kafka_message_destroy(message);
+        }
+        if (code == BK_OK && now_ms() - walk->moved_ms >= SILENCE_MS_MAX)
+            code = bk_reason_set(reason, BK_EUNAVAILABLE, "%s: the brokers fell silent%s%s",
+                                 walk->topic, walk->last_error ? ": " : "",
+                                 walk->last_error ? rd_kafka_err2str(walk->last_error) : "");
+    }
+    return code;
+}
+
+int bk__dlq_read(const struct bk_config *cfg, const char *topic,
                  int (*on_letter)(void *arg, const struct dlq_letter *letter), void *arg,
                  struct bk_reason *reason)
 {
-    rd_kafka_t *reader = NULL;
-    int partitions = 0, code = open_reader(cfg, &reader, reason);
+    struct walk walk = {.topic = topic};
+    int code = open_reader(cfg, &walk.reader, reason);
     if (code) return code;
-    code = ask_partitions(reader, cfg->kafka_topic_dlq, &partitions, reason);
-    if (!code) {
-        rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(partitions);
-        for (int32_t p = 0; p < partitions; p++)
-            rd_kafka_topic_partition_list_add(list, cfg->kafka_topic_dlq, p)->offset =
-                RD_KAFKA_OFFSET_BEGINNING;
-        rd_kafka_assign(reader, list);
-        rd_kafka_topic_partition_list_destroy(list);
-        code = walk(reader, partitions, on_letter, arg, reason);
-    }
-    rd_kafka_consumer_close(reader);
-    rd_kafka_destroy(reader);
+    code = ask_partitions(walk.reader, topic, &walk.partitions, reason);
+    if (!code && !(walk.end = calloc((size_t)walk.partitions, sizeof *walk.end)))
+        code = bk_reason_set(reason, BK_ENOMEM, "out of memory");
+    if (!code) code = begin(&walk, reason);
+    if (!code) code = go_on(&walk, on_letter, arg, reason);
+    rd_kafka_consumer_close(walk.reader);
+    rd_kafka_destroy(walk.reader);
+    free(walk.end);
     return code;
 }

@@ -1,4 +1,4 @@
-/* dlq_read.h -- the letters on the dead-letter topic, one after another. Private to src/cli. */
+/* dlq_read.h -- the records of a topic as letters, one after another. Private to src/cli. */
 #ifndef BASKETRY_CLI_DLQ_READ_H
 #define BASKETRY_CLI_DLQ_READ_H
 
@@ -20,10 +20,10 @@ struct dlq_letter {
     bool cut; /* not the whole record */
 };
 
-/** Hand out every letter that is there now, a partition at a time in its order; a result other than
- *  0 ends the walk and is returned. BK_ENOENT when there is no such topic, BK_EUNAVAILABLE when no
- *  broker answers, BK_EINVAL for a property; each with a reason. */
-BK_MUST_CHECK int bk__dlq_read(const struct bk_config *cfg,
+/** Hand out every record of a topic that was there at the call, a partition at a time in its order; a
+ *  result other than 0 ends the walk and is returned. BK_ENOENT when there is no such topic,
+ *  BK_EUNAVAILABLE when no broker answers, BK_EINVAL for a property; each with a reason. */
+BK_MUST_CHECK int bk__dlq_read(const struct bk_config *cfg, const char *topic,
                                int (*on_letter)(void *arg, const struct dlq_letter *letter),
                                void *arg, struct bk_reason *reason);
 /** The last header of a name; p == NULL: there is none. */

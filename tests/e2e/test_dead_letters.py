@@ -10,7 +10,7 @@ import uuid
 
 import confluent_kafka
 import confluent_kafka.admin
-from support import SCHEMAS, Story, wait_for
+from support import SCHEMAS, Story, avro, wait_for
 
 CONNECT = "__connect.errors."
 UNKNOWN_ID = 0x7fffffff
@@ -78,6 +78,38 @@ def check_letter(story, letter, wanted, offset, shop, run):
     return held
 
 
+def facts_of(story):
+    """A fact about which something newer was said does not come back."""
+    shop = story.shop("facts", partitions=1, products=True)
+    letters = Letters(shop, "dlq")
+    run = story.run(shop, name="facts", kafka__topic_dlq=letters.topic)
+
+    def say(item, name, schema=None):
+        value = avro("Product", {"item_id": item, "name": name})
+        shop.producer.produce(shop.products, struct.pack(">bI", 0, schema) + value[5:] if schema else value, item)
+
+    for item, name, schema in (("milk", "old milk", UNKNOWN_ID), ("tea", "tea", UNKNOWN_ID), ("milk", "milk", None)):
+        say(item, name, schema)
+    shop.view("c:ann", "milk")
+    run.settled(shop)
+    held = letters.read(2)
+    run.stop()
+    schemas = story.folder / "fact-schemas"
+    schemas.mkdir()
+    (schemas / "Product.avsc").write_text((SCHEMAS / "Product.avsc").read_text())
+    (schemas / "ids.tsv").write_text(f"{UNKNOWN_ID}\tProduct.avsc\n")
+    run.settings["decode.schemas_dir"] = schemas
+    run.write_config()
+    run.start()
+    code, out, err = run.command("dlq", "retry")
+    story.check(len(held) == 2 and code == 65 and "1 sent back, 1 refused" in out and "later record of its key" in err,
+                f"a fact goes back, but not behind a newer one about the same product ({out.strip()}; {err.strip()})")
+    code, out, err = run.command("dlq", "retry")
+    story.check(code == 65 and "0 sent back, 2 refused" in out, f"and not twice ({out.strip()})")
+    run.stop()
+    letters.remove()
+
+
 def story_of(story):
     shop = story.shop("letters", partitions=1)
     letters = Letters(shop, "dlq")
@@ -128,6 +160,8 @@ def story_of(story):
     code, out, _ = run.command("dlq", "show", "0:2")
     story.check("ItemViewed" in out, "`dlq show` has the event, now that it decodes")
     story.check(run.stop() == 0, "it stops when asked")
+
+    facts_of(story)
 
     # A letter that the topic does not take whole.
     small = Letters(shop, "small", **{"max.message.bytes": "20000"})
