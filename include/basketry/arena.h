@@ -42,10 +42,13 @@ struct bk_arena_root {
     uint64_t magic;
     uint64_t used; /* bytes handed out so far, this struct included: the fill mark                */
     uint64_t live; /* bytes of blocks that are allocated now                                      */
-    uint64_t owner[4]; /* for the owner: where its own structure starts */
+    uint64_t owner[4]; /* numbers for the owner */
     uint32_t free_head[BK_ARENA_CLASSES];
     uint32_t pad[2];
 };
+
+/** The block that an arena hands out first: an owner with one structure need not remember where. */
+#define BK_ARENA_FIRST ((bk_ref_t)(sizeof(struct bk_arena_root) / BK_ARENA_UNIT))
 
 struct bk_arena {
     uint8_t *base;  /* the range; constant from create to destroy  */

@@ -205,7 +205,7 @@ struct bk_shared {
     struct bk_table posted; /* struct bk_posted */
     struct bk_index index;  /* id -> item */
     struct bk_arena heap;   /* ids, facts, rows, postings, posted sessions' items */
-    struct bk_arena totals; /* struct bk_shared_totals at owner[0] */
+    struct bk_arena totals; /* struct bk_shared_totals at BK_ARENA_FIRST */
 };
 
 /** What a sight was in its session. */
@@ -287,8 +287,7 @@ enum bk_fact { BK_FACT_NAME, BK_FACT_CATEGORY, BK_FACT_BRAND };
 bk_str_t bk_item_fact(const struct bk_shared *shared, uint32_t item, enum bk_fact fact);
 static inline const struct bk_shared_totals *bk_totals(const struct bk_shared *shared)
 {
-    return (const struct bk_shared_totals *)bk_arena_read(
-        &shared->totals, (bk_ref_t)bk_arena_root(&shared->totals)->owner[0]);
+    return (const struct bk_shared_totals *)bk_arena_read(&shared->totals, BK_ARENA_FIRST);
 }
 /** Did the item's row of that kind ever meet a limit? Its counts are then at most the truth, and
  *  digests leave it out. */
@@ -455,9 +454,9 @@ struct bk_shard {
     int32_t partition;
     struct bk_table subjects;
     struct bk_index index;
-    struct bk_arena heap;  /* ids, sessions, carts, histories, marks */
-    struct bk_arena dedup; /* see dedup.c */
-    struct bk_arena totals;
+    struct bk_arena heap;   /* ids, sessions, carts, histories, marks */
+    struct bk_arena dedup;  /* see dedup.c */
+    struct bk_arena totals; /* struct bk_shard_totals at BK_ARENA_FIRST */
     struct bk_engine *engine;
     bool away; /* somebody else has the partition now: kept, not published. Not state */
 };
@@ -478,8 +477,7 @@ struct bk_shard_totals {
 
 static inline const struct bk_shard_totals *bk_shard_totals(const struct bk_shard *shard)
 {
-    return (const struct bk_shard_totals *)bk_arena_read(
-        &shard->totals, (bk_ref_t)bk_arena_root(&shard->totals)->owner[0]);
+    return (const struct bk_shard_totals *)bk_arena_read(&shard->totals, BK_ARENA_FIRST);
 }
 static inline const struct bk_subject *bk_subject(const struct bk_shard *shard, uint32_t subject)
 {

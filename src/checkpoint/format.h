@@ -124,8 +124,30 @@ int bkc_manifest_write(struct bk_disk *disk, const char *dir, const char *folder
 int bkc_file_load(const char *folder, uint32_t generation, const struct bkc_file *file,
                   const struct bk_section *sections, size_t section_count,
                   struct bk_reason *reason);
+/* A place in an open file. A failure's reason begins with file and byte. Any thread, each its own. */
+struct bkc_in {
+    int file;
+    const char *name;
+    uint64_t at;
+    struct bk_reason *reason;
+};
+/* Exactly `len` bytes from `at` on, which moves. BK_OK, BK_ECORRUPT (the file ends), BK_EIO. */
+int bkc_take(struct bkc_in *in, void *bytes, size_t len);
+/* BK_ECORRUPT, and what is wrong here. */
+int bkc_corrupt(const struct bkc_in *in, const char *what);
 /* Read and check a generation's MANIFEST. BK_ENOENT: it does not count. */
 int bkc_manifest_read(const char *folder, struct bkc_manifest *out, struct bk_reason *reason);
+
+/* ---- lay.c ---- */
+/* `len` bytes of the file from `from` on go `to` there; their CRC-32C is `crc`. */
+struct bkc_lay {
+    uint64_t from;
+    void *to;
+    uint32_t len, crc;
+};
+/* Lay all of them, side by side: no two may share a byte of memory. `in->at` stays. BK_OK, or what is
+ * wrong with the first bad one of the list. What was laid stays: the caller forgets all of it. */
+int bkc_lay_all(const struct bkc_in *in, const struct bkc_lay *blocks, size_t count);
 
 /* ---- folder.c ---- */
 

@@ -42,21 +42,17 @@ struct bk__turn {
 };
 
 /* ---- counting ---- */
-static inline void bk__count(struct bk_shard *shard, enum bk_state_counter counter, uint64_t n)
-{
-    bk_ref_t ref = (bk_ref_t)bk_arena_root(&shard->totals)->owner[0];
-    ((struct bk_shard_totals *)bk_arena_write(&shard->totals, ref, sizeof(struct bk_shard_totals)))
-        ->counters[counter] += n;
-}
 static inline struct bk_shard_totals *bk__shard_totals(struct bk_shard *shard)
 {
-    return bk_arena_write(&shard->totals, (bk_ref_t)bk_arena_root(&shard->totals)->owner[0],
-                          sizeof(struct bk_shard_totals));
+    return bk_arena_write(&shard->totals, BK_ARENA_FIRST, sizeof(struct bk_shard_totals));
+}
+static inline void bk__count(struct bk_shard *shard, enum bk_state_counter counter, uint64_t n)
+{
+    bk__shard_totals(shard)->counters[counter] += n;
 }
 static inline struct bk_shared_totals *bk__totals(struct bk_shared *shared)
 {
-    return bk_arena_write(&shared->totals, (bk_ref_t)bk_arena_root(&shared->totals)->owner[0],
-                          sizeof(struct bk_shared_totals));
+    return bk_arena_write(&shared->totals, BK_ARENA_FIRST, sizeof(struct bk_shared_totals));
 }
 /* Counts something about shared; bk__count is for a shard. */
 static inline void bk__count_shared(struct bk_engine *engine, enum bk_state_counter counter,

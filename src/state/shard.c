@@ -34,9 +34,8 @@ int bk__shard_init(struct bk_shard *shard, struct bk_engine *engine, int32_t par
     if (err == BK_OK) err = bk_arena_init(&shard->totals, totals);
     if (err == BK_OK) err = bk__dedup_init(shard, events);
     if (err != BK_OK) return err;
-    struct bk_arena_root *root = bk_arena_touch(&shard->totals, 0, sizeof *root);
-    root->owner[0] = bk_arena_alloc(&shard->totals, sizeof(struct bk_shard_totals));
-    return BK_OK;
+    bk_ref_t ref = bk_arena_alloc(&shard->totals, sizeof(struct bk_shard_totals));
+    return ref == BK_ARENA_FIRST ? BK_OK : BK_ENOMEM;
 }
 
 void bk__shard_deinit(struct bk_shard *shard)

@@ -38,9 +38,8 @@ int bk__shared_init(struct bk_engine *engine, uint64_t bytes)
     if (err == BK_OK) err = bk_arena_init(&shared->heap, bytes - others);
     if (err == BK_OK) err = bk_arena_init(&shared->totals, totals);
     if (err != BK_OK) return err;
-    struct bk_arena_root *root = bk_arena_touch(&shared->totals, 0, sizeof *root);
-    root->owner[0] = bk_arena_alloc(&shared->totals, sizeof(struct bk_shared_totals));
-    return BK_OK;
+    bk_ref_t ref = bk_arena_alloc(&shared->totals, sizeof(struct bk_shared_totals));
+    return ref == BK_ARENA_FIRST ? BK_OK : BK_ENOMEM;
 }
 
 void bk__shared_deinit(struct bk_shared *shared)
