@@ -20,15 +20,14 @@ struct bk_pipeline {
     struct bk_source *source;
     struct bk_sink *sink;
     struct bk_checkpoint *checkpoint; /* NULL: none */
-    struct bk_generation loaded;      /* number 0: the engine began empty */
     bool holding;     /* nothing is published: the state is older than what readers have ... */
     bool muted;       /* for ever */
     bool hold_to_end; /* ... until the log's end at start was passed, or else ...            */
     int64_t hold_until[BK__PARTITIONS_MAX]; /* ... these offsets */
-    bk_mono_ms_t hold_from, hold_moved; /* the latter: when a promoted state last read anything */
-    uint64_t hold_records;              /* and how much that was */
-    struct bk_promotion *promotion;     /* NULL: none is loading */
-    uint64_t records;                   /* of shop.events, since the start */
+    bk_mono_ms_t hold_from, hold_moved;     /* the latter: when it last came nearer to them */
+    int64_t hold_place;                     /* and where that was */
+    struct bk_promotion *promotion;         /* NULL: none is loading */
+    uint64_t records;                       /* of shop.events, since the start */
     bool refused;
     struct bk_reason refusal;
     struct bk_outbox *outbox; /* NULL: none */
@@ -48,7 +47,7 @@ struct bk_pipeline {
     bool write_refused;
     bk_mono_ms_t stream_at; /* when the stream's clock last moved                             */
     int64_t stream_ms;
-    int32_t topic_partitions; /* of shop.events; 0: not known yet */
+    int32_t topic_partitions; /* of shop.events, that the state was made with; 0: not known yet */
     uint32_t assigned, ended; /* partitions of shop.events                                      */
     bool is_assigned[BK__PARTITIONS_MAX];
     bool has_ended[BK__PARTITIONS_MAX];
@@ -63,8 +62,8 @@ void bk__wake(void *arg);
 struct bk_publisher_options bk__publisher_options(const struct bk_config *cfg);
 
 /* ---- keep.c: what a checkpoint asks of a turn ---- */
-/* Does the topic, this partition of it being assigned, have the partitions that the loaded state was
- * made of? Else the pipeline is refused. */
+/* Does the topic, this partition of it being assigned, have the partitions that the state was made
+ * of? Else the pipeline is refused. */
 bool bk__fits_the_topic(struct bk_pipeline *pl, int32_t partition);
 int32_t bk__topic_partitions(struct bk_pipeline *pl);
 /* Is it time to publish (again)? */

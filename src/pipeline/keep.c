@@ -16,7 +16,7 @@ void bk_pipeline_attach_checkpoint(struct bk_pipeline *pl, struct bk_checkpoint 
                                    const struct bk_generation *loaded)
 {
     pl->checkpoint = checkpoint;
-    if (loaded) pl->loaded = *loaded;
+    if (loaded) pl->topic_partitions = loaded->topic_partitions;
     pl->holding = pl->hold_to_end = loaded != NULL;
     send_away(&pl->engine);
 }
@@ -44,18 +44,26 @@ int32_t bk__topic_partitions(struct bk_pipeline *pl)
 }
 
 /* Keys move when a topic gets more partitions: a subject's state would lie where its events no
- * longer come. */
+ * longer come. 0: not known. */
+static int fits(const struct bk_pipeline *pl, int32_t now, int32_t then, struct bk_reason *reason)
+{
+    if (!now || !then || now == then) return BK_OK;
+    return bk_reason_set(reason, BK_EUNSUPPORTED,
+                         "%s has %d partitions, the state was made with %d: its keys lie elsewhere "
+                         "now; build it anew with `basketry replay --in-place`",
+                         pl->cfg.kafka_topic_events, now, then);
+}
+
 bool bk__fits_the_topic(struct bk_pipeline *pl, int32_t partition)
 {
-    int32_t now = bk__topic_partitions(pl), then = pl->loaded.topic_partitions;
-    if (partition >= now) now = partition + 1; /* it grew since it was asked */
-    if (!now || !then || now == then) return true;
-    pl->refused = true;
-    bk_reason_set(&pl->refusal, BK_EUNSUPPORTED,
-                  "%s has %d partitions, the checkpoint was made with %d: its keys lie elsewhere "
-                  "now; build the state anew with `basketry replay --in-place`",
-                  pl->cfg.kafka_topic_events, now, then);
-    return false;
+    int32_t now = bk__topic_partitions(pl), known = now ? now : pl->topic_partitions;
+    if (known && partition >= known) now = partition + 1; /* it grew since it was asked */
+    if (fits(pl, now, pl->topic_partitions, &pl->refusal) != BK_OK) {
+        pl->refused = true;
+        return false;
+    }
+    if (now) pl->topic_partitions = now;
+    return true;
 }
 
 void bk__step_checkpoint(struct bk_pipeline *pl)
@@ -73,27 +81,44 @@ void bk__step_checkpoint(struct bk_pipeline *pl)
     bk_checkpoint_step(pl->checkpoint, &pl->engine, &turn);
 }
 
-static bool has_passed(const struct bk_pipeline *pl)
+static int64_t next_of(const struct bk_pipeline *pl, int32_t p)
 {
-    for (int32_t p = 0; p < BK__PARTITIONS_MAX; p++) {
-        if (!pl->hold_until[p] || !pl->is_assigned[p]) continue;
-        const struct bk_shard *shard = pl->engine.shards[p];
-        if (!shard || bk_shard_totals(shard)->next_offset < pl->hold_until[p]) return false;
-    }
-    return true;
+    const struct bk_shard *shard = p < pl->engine.shard_top ? pl->engine.shards[p] : NULL;
+    return shard ? bk_shard_totals(shard)->next_offset : 0;
 }
 
-/* After a restart the state is a little older than what readers have: it catches up unseen. A
- * promoted one may be months behind: it takes the time it needs, as long as it gets on. */
+static bool is_behind(const struct bk_pipeline *pl, int32_t p)
+{
+    if (!pl->is_assigned[p]) return false;
+    return (pl->hold_to_end && !pl->has_ended[p]) || next_of(pl, p) < pl->hold_until[p];
+}
+
+/* How many of our partitions are behind what readers have; *place goes on with any of these. */
+static uint32_t count_behind(const struct bk_pipeline *pl, int64_t *place)
+{
+    uint32_t behind = 0;
+    *place = 0;
+    for (int32_t p = 0; p < BK__PARTITIONS_MAX; p++) {
+        if (!is_behind(pl, p)) continue;
+        behind++;
+        *place += next_of(pl, p);
+    }
+    return behind;
+}
+
+/* What was loaded or promoted is older than what readers have, by a moment or by months: it catches
+ * up unseen and takes the time it needs, as long as it gets on. While Redis is away nothing is read,
+ * and nobody could be shown anything. */
 void bk__decide_hold(struct bk_pipeline *pl)
 {
+    int64_t place;
     if (!pl->holding || pl->muted) return;
     if (!pl->hold_from.ms) pl->hold_from = pl->hold_moved = pl->now.mono;
-    if (!pl->hold_to_end && pl->records != pl->hold_records) pl->hold_moved = pl->now.mono;
-    pl->hold_records = pl->records;
+    bool passed = !count_behind(pl, &place) && pl->assigned;
+    if (place != pl->hold_place || pl->intake == BK_INTAKE_SINK) pl->hold_moved = pl->now.mono;
+    pl->hold_place = place;
     int64_t held_ms = pl->now.mono.ms - pl->hold_from.ms;
     int64_t still_ms = pl->now.mono.ms - pl->hold_moved.ms;
-    bool passed = pl->hold_to_end ? bk_pipeline_has_ended(pl) : has_passed(pl);
     if (!passed && still_ms < HOLD_MS_MAX) return;
     pl->holding = false;
     bk_log_info("pipeline", "publishing_begins after_ms=%lld caught_up=%s", (long long)held_ms,
@@ -113,20 +138,24 @@ int bk_pipeline_promote(struct bk_pipeline *pl, const char *name, struct bk_reas
     return pl->promotion ? BK_OK : BK_ENOMEM;
 }
 
+/* All that the running state has passed; while that one was still catching up, what it had to pass. */
+static void note_what_readers_have(struct bk_pipeline *pl)
+{
+    pl->hold_to_end = pl->holding && pl->hold_to_end;
+    for (int32_t p = 0; p < BK__PARTITIONS_MAX; p++)
+        pl->hold_until[p] = bk_max_i64(pl->holding ? pl->hold_until[p] : 0, next_of(pl, p));
+}
+
 /* The loaded engine takes the running one's place; reading goes back to where it stands, and readers
  * keep what they have until it has passed what they know. */
 static void adopt(struct bk_pipeline *pl, const struct bk_generation *generation)
 {
     bk_checkpoint_cancel(pl->checkpoint);
-    for (int32_t p = 0; p < BK__PARTITIONS_MAX; p++)
-        pl->hold_until[p] = p < pl->engine.shard_top && pl->engine.shards[p] && pl->is_assigned[p]
-                                ? bk_shard_totals(pl->engine.shards[p])->next_offset
-                                : 0;
+    note_what_readers_have(pl);
     bk_engine_adopt(&pl->engine, bk_promotion_engine(pl->promotion));
     send_away(&pl->engine);
-    pl->loaded = *generation;
+    pl->topic_partitions = generation->topic_partitions;
     pl->holding = true;
-    pl->hold_to_end = false;
     pl->hold_from = pl->hold_moved = pl->now.mono;
     pl->source->ops->restart(pl->source);
     bk_publisher_connected(pl->publisher, true); /* every list is written anew */
@@ -141,6 +170,8 @@ void bk__step_promotion(struct bk_pipeline *pl)
     if (!pl->promotion) return;
     int err = bk_promotion_poll(pl->promotion, &generation, &reason);
     if (err == BK_EAGAIN) return;
+    if (err == BK_OK)
+        err = fits(pl, bk__topic_partitions(pl), generation.topic_partitions, &reason);
     if (err == BK_OK)
         adopt(pl, &generation);
     else

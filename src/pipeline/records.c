@@ -139,7 +139,6 @@ static int64_t on_assigned(void *arg, enum bk_topic topic, int32_t partition)
     struct bk_pipeline *pl = arg;
     if (topic != BK_TOPIC_EVENTS) return BK_OFFSET_BEGINNING;
     if (!bk__fits_the_topic(pl, partition)) return BK_OFFSET_REFUSED;
-    pl->topic_partitions = bk__topic_partitions(pl);
     struct bk_shard *shard = bk_engine_shard(&pl->engine, partition);
     if (!shard) {
         bk_log_error("state",

@@ -152,7 +152,7 @@ def grown(story, shop, run):
     time.sleep(0.5)
     run.start()
     code = run.process.wait(20)
-    said = re.search(r"has 6 partitions, the checkpoint was made with 4", run.log)
+    said = re.search(r"has 6 partitions, the state was made with 4", run.log)
     story.check(code == EXIT_CONFIG and said, f"more partitions than the checkpoint knew: it refuses with {code} and says what mends it")
     code, name, err = run.command("replay", "--in-place")
     run.start()

@@ -268,6 +268,185 @@ static void a_topic_with_more_partitions_than_the_generation_knew_is_refused(voi
     bk_checkpoint_close(&checkpoint);
 }
 
+static void a_generation_of_other_partitions_is_not_promoted(void **state)
+{
+    (void)state;
+    struct sim_plan plan = sim_plan_calm(10);
+    struct bk_reason reason = {{0}};
+    leave_a_generation(true);
+    log_.partitions = 3;
+    open_world(&plan);
+    struct bk_checkpoint *checkpoint = open_folder();
+    bk_pipeline_attach_checkpoint(world.pl, checkpoint, NULL);
+    sim_sink_connect(&world.sink, false);
+    sim_world_until_done(&world);
+    assert_int_equal(bk_pipeline_promote(world.pl, "generation-0000000001", &reason), BK_OK);
+    for (int i = 0; i < 200; i++) {
+        usleep(1000);
+        sim_world_pass(&world, 10, 10);
+    }
+    assert_int_equal(bk_pipeline_promote(world.pl, "generation-0000000001", &reason), BK_OK);
+    assert_null(bk_pipeline_refusal(world.pl));
+    assert_int_equal(world.source.delivered, 2 * EACH); /* the running state goes on */
+    sim_world_close(&world);
+    bk_checkpoint_close(&checkpoint);
+}
+
+static void a_topic_that_grows_is_refused_in_a_first_life_too(void **state)
+{
+    (void)state;
+    struct sim_plan plan = sim_plan_calm(11);
+    open_world(&plan);
+    sim_sink_connect(&world.sink, true);
+    sim_world_until_done(&world);
+    log_.partitions = 3;
+    world.source.want[2] = true;
+    sim_world_pass(&world, 1000, 10);
+    assert_non_null(bk_pipeline_refusal(world.pl));
+    assert_non_null(strstr(bk_pipeline_refusal(world.pl)->text, "made with 2"));
+    sim_world_close(&world);
+}
+
+/* ---- catching up unseen ---- */
+
+/* A world that goes on from a generation with many of ada's events ahead, some of them read. */
+static struct bk_checkpoint *open_world_far_behind(struct sim_plan *plan, bool connected)
+{
+    leave_a_generation(true);
+    for (int i = 0; i < 50; i++) tell_views("ada", 0);
+    struct bk_checkpoint *checkpoint = open_world_with_generation(plan);
+    if (connected) sim_sink_connect(&world.sink, true);
+    sim_world_step(&world);
+    assert_true(next_of(0) > EACH && next_of(0) < 51 * EACH);
+    return checkpoint;
+}
+
+static void what_was_loaded_takes_the_time_it_needs_as_long_as_it_gets_on(void **state)
+{
+    (void)state;
+    struct sim_plan plan = sim_plan_calm(12);
+    struct bk_checkpoint *checkpoint = open_world_far_behind(&plan, true);
+    int64_t held_ms = 0;
+    for (world.source.part[0].visible = (uint32_t)next_of(0); next_of(0) < 51 * EACH;
+         held_ms += 20000) {
+        assert_int_equal(world.sink.subject_sets, 0);
+        world.source.part[0].visible += EACH;
+        if (world.source.part[0].visible > 51 * EACH) world.source.part[0].visible = 51 * EACH;
+        sim_world_pass(&world, 20000, 20000);
+    }
+    assert_true(held_ms > 120000);
+    sim_world_until_done(&world);
+    assert_true(has_home("c:ada"));
+    sim_world_close(&world);
+    bk_checkpoint_close(&checkpoint);
+}
+
+static void while_redis_is_away_what_was_loaded_waits_to_catch_up(void **state)
+{
+    (void)state;
+    struct sim_plan plan = sim_plan_calm(13);
+    struct bk_checkpoint *checkpoint = open_world_far_behind(&plan, false);
+    sim_world_pass(&world, 300000, 2000);
+    assert_true(next_of(0) < 51 * EACH);
+    sim_sink_connect(&world.sink, false);
+    while (next_of(0) < 51 * EACH) {
+        assert_int_equal(world.sink.subject_sets, 0);
+        sim_world_step(&world);
+    }
+    sim_world_until_done(&world);
+    assert_true(has_home("c:ada"));
+    sim_world_close(&world);
+    bk_checkpoint_close(&checkpoint);
+}
+
+static void a_partition_that_stands_still_does_not_keep_the_others_for_ever(void **state)
+{
+    (void)state;
+    struct sim_plan plan = sim_plan_calm(14);
+    struct bk_checkpoint *checkpoint = open_world_far_behind(&plan, true);
+    uint32_t stands = (uint32_t)next_of(0);
+    world.source.part[0].visible = stands;
+    for (int i = 0; i < 10; i++) { /* while the other one's shopper is here */
+        tell_views("bob", 1);
+        world.source.part[1].visible += EACH;
+        sim_world_pass(&world, 10000, 100);
+    }
+    assert_int_equal(next_of(0), stands);
+    assert_true(has_home("c:bob"));
+    sim_world_close(&world);
+    bk_checkpoint_close(&checkpoint);
+}
+
+/* The running state, at its end, has another one promoted that knows less; how far it is then. */
+static void promote_and_wait(void)
+{
+    struct bk_reason reason = {{0}};
+    uint64_t before = world.source.delivered;
+    assert_int_equal(bk_pipeline_promote(world.pl, "generation-0000000001", &reason), BK_OK);
+    for (int i = 0; i < 5000 && (world.source.delivered == before || next_of(1) == EACH); i++) {
+        usleep(1000);
+        world.source.part[1].visible = 3;
+        sim_world_pass(&world, 10, 10);
+    }
+    assert_int_equal(next_of(1), 3);
+}
+
+static void a_second_promotion_knows_what_readers_had_before_the_first(void **state)
+{
+    (void)state;
+    struct sim_plan plan = sim_plan_calm(15);
+    leave_a_generation(false);
+    open_world(&plan);
+    struct bk_checkpoint *checkpoint = open_folder();
+    bk_pipeline_attach_checkpoint(world.pl, checkpoint, NULL);
+    sim_sink_connect(&world.sink, false);
+    sim_world_until_done(&world);
+    promote_and_wait();
+    promote_and_wait(); /* the first is still on its way */
+    uint64_t sets = world.sink.subject_sets;
+    while (next_of(1) < EACH) {
+        assert_int_equal(world.sink.subject_sets, sets);
+        world.source.part[1].visible++;
+        sim_world_pass(&world, 1000, 1000);
+    }
+    sim_world_until_done(&world);
+    assert_true(world.sink.subject_sets > sets);
+    sim_world_close(&world);
+    bk_checkpoint_close(&checkpoint);
+}
+
+static void what_is_promoted_while_no_partition_is_ours_catches_up_when_they_come(void **state)
+{
+    (void)state;
+    struct sim_plan plan = sim_plan_calm(16);
+    struct bk_reason reason = {{0}};
+    leave_a_generation(false);
+    open_world(&plan);
+    struct bk_checkpoint *checkpoint = open_folder();
+    bk_pipeline_attach_checkpoint(world.pl, checkpoint, NULL);
+    sim_sink_connect(&world.sink, false);
+    sim_world_until_done(&world);
+    world.source.want[0] = world.source.want[1] = false; /* a rebalance: all of them go */
+    sim_world_pass(&world, 10, 10);
+    assert_int_equal(bk_pipeline_promote(world.pl, "generation-0000000001", &reason), BK_OK);
+    for (int i = 0; i < 5000 && next_of(1) == EACH; i++) {
+        usleep(1000);
+        sim_world_pass(&world, 10, 10);
+    }
+    uint64_t sets = world.sink.subject_sets;
+    world.source.part[1].visible = 0;
+    sim_source_want_all(&world.source); /* and come back */
+    while (next_of(1) < EACH) {
+        assert_int_equal(world.sink.subject_sets, sets);
+        world.source.part[1].visible++;
+        sim_world_pass(&world, 1000, 1000);
+    }
+    sim_world_until_done(&world);
+    assert_true(world.sink.subject_sets > sets);
+    sim_world_close(&world);
+    bk_checkpoint_close(&checkpoint);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -278,6 +457,13 @@ int main(void)
         STORY(what_is_loaded_is_shown_when_it_has_caught_up_and_not_before),
         STORY(what_is_promoted_is_published_where_the_partition_is_ours),
         STORY(a_topic_with_more_partitions_than_the_generation_knew_is_refused),
+        STORY(a_generation_of_other_partitions_is_not_promoted),
+        STORY(a_topic_that_grows_is_refused_in_a_first_life_too),
+        STORY(what_was_loaded_takes_the_time_it_needs_as_long_as_it_gets_on),
+        STORY(while_redis_is_away_what_was_loaded_waits_to_catch_up),
+        STORY(a_partition_that_stands_still_does_not_keep_the_others_for_ever),
+        STORY(a_second_promotion_knows_what_readers_had_before_the_first),
+        STORY(what_is_promoted_while_no_partition_is_ours_catches_up_when_they_come),
 #undef STORY
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
