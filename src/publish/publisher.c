@@ -572,10 +572,8 @@ void bk_publisher_outcome(struct bk_publisher *pub, const struct bk_ticket *tick
         if (stored && ticket->note)
             bk_histogram_add(&pub->metrics->histogram[BK_HISTOGRAM_EVENT_TO_PUBLISH],
                              (now_wall_ms - ticket->note) * 1000);
-        if (!shard || ticket->handle > bk_table_top(&shard->subjects)) break;
-        const struct bk_subject *sub = bk_subject(shard, ticket->handle);
-        if (!sub->alive || sub->stamp != ticket->stamp) break;
-        if (retry) bk_dirty_put(shard, ticket->handle, ticket->stamp, 1u << detail, ticket->note);
+        if (shard && retry) /* a subject that is gone is not queued: its stamp is another */
+            bk_dirty_put(shard, ticket->handle, ticket->stamp, 1u << detail, ticket->note);
         break;
     }
     case TICKET_ITEM:

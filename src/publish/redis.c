@@ -109,7 +109,7 @@ struct redis_sink {
     bool redial;        /* HELD: leave this connection instead of probing it */
     bool write_refused; /* only a write that is taken proves that the refusal is over */
     bool announced;     /* the owner knows this connection */
-    bool starved;       /* the owner met a full window and waits for wake */
+    bool starved;       /* the owner filled the window, or had no room in it, and waits for wake */
     bool suspected;     /* the oldest question was too old at the last look */
     struct bk_log_gate gate;
     char logged[160]; /* the trouble that was logged last, and when */
@@ -574,14 +574,10 @@ static void close_sink(struct bk_sink *base, uint32_t deadline_ms, void (*closed
 
 static size_t room(struct bk_sink *base)
 {
-    struct redis_sink *sink = sink_of(base);
-    size_t left = 0;
-    if (sink->ring.bytes < sink->options.inflight_bytes_max) {
-        if (sink->state == READY) left = sink->ring.cap - sink->ring.count;
-        if (sink->state == TRIAL) left = sink->ring.count == 0;
-    }
-    if (left == 0) sink->starved = true;
-    return left;
+    const struct redis_sink *sink = sink_of(base);
+    if (sink->ring.bytes >= sink->options.inflight_bytes_max) return 0;
+    if (sink->state == READY) return sink->ring.cap - sink->ring.count;
+    return sink->state == TRIAL && sink->ring.count == 0;
 }
 
 /* A command larger than the window goes alone; it could not go otherwise. */

@@ -347,6 +347,33 @@ static void a_shopper_who_comes_back_while_being_erased_keeps_the_new_lists(void
     assert_non_null(strstr(home.value, "\"offset\":3}"));
 }
 
+static void it_is_not_done_while_redis_refuses_an_erasure(void **state)
+{
+    (void)state;
+    tell_views("ada", 2, 0);
+    tell_now(tell(BK_EVENT_CUSTOMER_ERASED, "ada", TOLD_START + TOLD_MINUTE), 0);
+    struct sim_plan plan = sim_plan_calm(18);
+    plan.latency_ms_max = 0;
+    open_world(&plan);
+    world.source.part[0].visible = 2;
+    sim_world_pass(&world, 20000, 100);
+    world.sink.frozen = true;
+    world.source.part[0].visible = 3;
+    sim_world_pass(&world, 20000, 100); /* everything is asked for */
+    world.sink.frozen = false;
+    world.sink.answer = BK_OUTCOME_BUSY;
+    world.sink.per_turn_max = BK_CONTEXT_COUNT;
+    sim_sink_turn(&world.sink, world.wall_ms); /* and the erasure alone is refused */
+    world.sink.answer = BK_OUTCOME_STORED;
+    world.sink.per_turn_max = 0;
+    sim_sink_turn(&world.sink, world.wall_ms);
+    assert_int_equal(world.sink.outcomes[BK_OUTCOME_BUSY], BK_CONTEXT_COUNT);
+    assert_int_equal(world.sink.count, 0);
+    assert_false(bk_pipeline_is_done(world.pl));
+    sim_world_until_done(&world);
+    assert_null(home_of("c:ada").value);
+}
+
 /* An error that is about this one command, and passes all the same: nobody knows the class. */
 static void a_list_refused_for_itself_is_written_by_the_refresher(void **state)
 {
@@ -417,6 +444,27 @@ static void it_is_not_done_while_items_lists_wait_for_their_interval(void **stat
     assert_int_equal(bk_totals(&bk_pipeline_engine(world.pl)->shared)->dirty_count, 0);
 }
 
+static bool item_has(const char *item, const char *relation)
+{
+    char key[BK_KEY_BYTES_MAX];
+    size_t len = bk_key_item(BK_STR("bk:v1"), bk_str_c(item), bk_str_c(relation), key);
+    return sim_entry_is_there(sim_sink_find(&world.sink, key, len), world.wall_ms);
+}
+
+static void an_items_second_list_waits_for_room(void **state)
+{
+    (void)state;
+    tell_now(tell_view("ada", "i0", TOLD_START), 0);
+    tell_now(tell_view("ada", "i1", TOLD_START + 1000), 0);
+    tell_now(tell_purchase("ada", "order", "i0 i1", TOLD_START + TOLD_MINUTE), 0);
+    struct sim_plan plan = sim_plan_calm(17);
+    plan.window = 1;
+    open_world(&plan);
+    sim_world_until_done(&world);
+    assert_true(item_has("i0", "bought_together") && item_has("i0", "viewed_together"));
+    assert_true(item_has("i1", "bought_together") && item_has("i1", "viewed_together"));
+}
+
 static void lists_that_expired_are_not_written_again(void **state)
 {
     (void)state;
@@ -450,10 +498,12 @@ int main(void)
         STORY(erasures_wait_in_the_log_when_redis_is_slow),
         STORY(who_only_replays_keeps_no_erasures),
         STORY(a_shopper_who_comes_back_while_being_erased_keeps_the_new_lists),
+        STORY(it_is_not_done_while_redis_refuses_an_erasure),
         STORY(a_list_refused_for_itself_is_written_by_the_refresher),
         STORY(state_takes_no_more_while_the_sink_is_away),
         STORY(an_event_is_measured_at_its_first_list_alone),
         STORY(it_is_not_done_while_items_lists_wait_for_their_interval),
+        STORY(an_items_second_list_waits_for_room),
         STORY(lists_that_expired_are_not_written_again),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
