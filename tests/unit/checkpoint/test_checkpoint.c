@@ -15,6 +15,30 @@ static struct bk_checkpoint_status after_step(struct bk_checkpoint *cp,
     return status;
 }
 
+/* A disk that makes no folder before it may: the thread waits, and has read nothing yet. */
+static bool may_begin;
+static struct bk_disk slow_disk;
+
+static int wait_and_make_folder(struct bk_disk *slow, const char *path)
+{
+    (void)slow;
+    while (!__atomic_load_n(&may_begin, __ATOMIC_ACQUIRE)) usleep(100);
+    return bk_disk_real()->make_folder(bk_disk_real(), path);
+}
+
+static struct bk_disk *disk_that_waits(void)
+{
+    slow_disk = *bk_disk_real();
+    slow_disk.make_folder = wait_and_make_folder;
+    may_begin = false;
+    return &slow_disk;
+}
+
+static void let_it_begin(void)
+{
+    __atomic_store_n(&may_begin, true, __ATOMIC_RELEASE);
+}
+
 static void what_was_written_is_loaded_and_goes_on_as_if_nothing_had_been(void **state)
 {
     (void)state;
@@ -40,14 +64,20 @@ static void what_was_written_is_loaded_and_goes_on_as_if_nothing_had_been(void *
 static void a_generation_holds_the_instant_it_began_although_the_engine_goes_on(void **state)
 {
     (void)state;
-    struct bk_checkpoint_options options = {
-        .dir = dir, .interval_ms = 1000, .records_max = 1, .copy_bytes_max = 64 << 20, .keep = 2};
+    struct bk_checkpoint_options options = {.dir = dir,
+                                            .interval_ms = 1000,
+                                            .records_max = 1,
+                                            .copy_bytes_max = 64 << 20,
+                                            .keep = 2,
+                                            .disk = disk_that_waits()};
     struct bk_reason reason;
     int code;
     apply_more(1000);
     struct bk_checkpoint *cp = bk_checkpoint_open(&options, &code, &reason);
     struct bk_checkpoint_turn turn = turn_at(1);
     bk_checkpoint_step(cp, &engine, &turn);
+    apply_more(10);
+    let_it_begin();
     while (!bk_checkpoint_is_idle(cp)) {
         struct bk_checkpoint_status status;
         bk_checkpoint_status(cp, &status);
@@ -55,7 +85,6 @@ static void a_generation_holds_the_instant_it_began_although_the_engine_goes_on(
         turn.mono.ms++;
         after_step(cp, &turn);
     }
-    assert_true(applied > 1000);
     bk_checkpoint_close(&cp);
     load_newest_into(&other, 1);
     apply_to(&other, 1000, applied);
@@ -161,26 +190,48 @@ static void even_one_that_says_the_same_but_for_its_number(void **state)
     load_newest_into(&other, 1);
 }
 
-/* Somebody put together what two folders held. */
-static void even_one_of_another_folder_that_has_its_number(void **state)
+/* The second generation is made twice, as if in two folders; the later one gets a file of the other. */
+static void mix_two_folders(const char *name, void (*meanwhile)(void), bool same_size)
 {
-    (void)state;
-    char path[128], stranger[128], aside[128], here[128];
+    char path[128], stranger[128], here[128], aside[128];
     write_two_generations();
-    snprintf(here, sizeof here, "%s/generation-0000000002", dir);
+    path_of(here, "", 2);
     snprintf(aside, sizeof aside, "%s/aside", dir);
     assert_int_equal(rename(here, aside), 0);
+    meanwhile();
     struct bk_checkpoint *cp = open_checkpoint();
-    apply_more(400);
     write_now(cp, 3);
     bk_checkpoint_close(&cp);
     load_newest_into(&other, 2);
-    path_of(path, "shared.bkc", 2);
-    snprintf(stranger, sizeof stranger, "%s/shared.bkc", aside);
-    assert_int_not_equal(size_of(path), size_of(stranger));
+    path_of(path, name, 2);
+    snprintf(stranger, sizeof stranger, "%s/%s", aside, name);
+    assert_int_equal(size_of(path) == size_of(stranger), same_size);
     assert_int_equal(remove(path), 0);
     assert_int_equal(link(stranger, path), 0);
     load_newest_into(&other, 1);
+}
+
+static void more_is_told(void)
+{
+    apply_more(400);
+}
+
+static void even_one_of_another_folder_that_has_its_number(void **state)
+{
+    (void)state;
+    mix_two_folders("shared.bkc", more_is_told, false);
+}
+
+static void a_bad_record_is_passed(void)
+{
+    struct bk_shard *shard = engine.shards[1];
+    bk_shard_pass(shard, bk_shard_totals(shard)->next_offset, 1);
+}
+
+static void even_one_of_another_folder_that_has_its_number_and_length(void **state)
+{
+    (void)state;
+    mix_two_folders("partition-0001.bkc", a_bad_record_is_passed, true);
 }
 
 static void nothing_of_a_damaged_generation_is_left(void **state)
@@ -362,17 +413,6 @@ static void a_generation_counts_only_when_what_was_promised_before_it_is_kept(vo
     load_newest_into(&other, 1);
 }
 
-/* A disk that makes no folder before it may: the thread waits, and has read nothing yet. */
-static bool may_begin;
-static struct bk_disk slow_disk;
-
-static int wait_and_make_folder(struct bk_disk *slow, const char *path)
-{
-    (void)slow;
-    while (!__atomic_load_n(&may_begin, __ATOMIC_ACQUIRE)) usleep(100);
-    return bk_disk_real()->make_folder(bk_disk_real(), path);
-}
-
 static void step_until_idle(struct bk_checkpoint *cp, struct bk_checkpoint_turn *turn)
 {
     do {
@@ -384,15 +424,12 @@ static void step_until_idle(struct bk_checkpoint *cp, struct bk_checkpoint_turn 
 static void copies_over_their_bound_end_the_attempt_and_the_next_one_succeeds(void **state)
 {
     (void)state;
-    slow_disk = *bk_disk_real();
-    slow_disk.make_folder = wait_and_make_folder;
-    may_begin = false;
     struct bk_checkpoint_options options = {.dir = dir,
                                             .interval_ms = 1000,
                                             .records_max = 1000000,
                                             .copy_bytes_max = 128 << 10,
                                             .keep = 2,
-                                            .disk = &slow_disk};
+                                            .disk = disk_that_waits()};
     struct bk_checkpoint_status status;
     struct bk_reason reason;
     int code;
@@ -408,7 +445,7 @@ static void copies_over_their_bound_end_the_attempt_and_the_next_one_succeeds(vo
     }
     assert_true(wanted_rest);
     assert_false(bk_checkpoint_wants_rest(cp)); /* what is lost is not saved by resting */
-    __atomic_store_n(&may_begin, true, __ATOMIC_RELEASE);
+    let_it_begin();
     step_until_idle(cp, &turn);
     bk_checkpoint_status(cp, &status);
     assert_int_equal(status.failures, 1);
@@ -534,6 +571,7 @@ int main(void)
         T(a_file_of_another_generation_is_not_taken),
         T(even_one_that_says_the_same_but_for_its_number),
         T(even_one_of_another_folder_that_has_its_number),
+        T(even_one_of_another_folder_that_has_its_number_and_length),
         T(nothing_of_a_damaged_generation_is_left),
         T(state_counted_in_other_epochs_or_too_large_is_refused_by_name),
         T(another_format_or_version_is_refused_by_name),
