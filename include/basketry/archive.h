@@ -88,6 +88,12 @@ BK_MUST_CHECK int bk_archive_bind(struct bk_archive *archive, const char *cluste
  *  and byte: nothing is cut that whole blocks follow). */
 BK_MUST_CHECK int bk_archive_part(struct bk_archive *archive, enum bk_topic topic,
                                   int32_t partition, int64_t *next, struct bk_reason *reason);
+/** The last record that an open partition held when it was opened, and its bk_record_mark: the log
+ *  that is read must hold it, too. False: it held none, or the last ones were erased or cannot be read. */
+bool bk_archive_last(const struct bk_archive *archive, enum bk_topic topic, int32_t partition,
+                     int64_t *offset, uint64_t *mark);
+/** How many partitions of a topic the folder has; 0: none was ever opened. */
+int32_t bk_archive_partitions(const struct bk_archive *archive, enum bk_topic topic);
 /** Append a record of an open partition; its offset must not lie below the partition's next.
  *  `headers` as bk_archive_put_header made them. It is kept in memory until its block is full, or
  *  bk_archive_flush; then written and synced. The day a record is filed under is its timestamp's
@@ -130,9 +136,10 @@ struct bk_archiver_options {
     const volatile sig_atomic_t *stop; /* set by a signal's handler */
 };
 /** Copy the log into the archive until told to stop. Blocks; no member of a group; starts where the
- *  archive ends. 0, or a code with `reason`: BK_EUNAVAILABLE when Kafka or a topic is not there,
- *  BK_ENOENT for a gap that was not accepted, BK_EINVAL for another cluster or a log shorter than
- *  the archive, and the archive's own. */
+ *  archive ends, and reads partitions that a topic gets meanwhile as well. 0, or a code with
+ *  `reason`: BK_EUNAVAILABLE when Kafka or a topic is not there, BK_ENOENT for a gap that was not
+ *  accepted, BK_EINVAL for another log (its cluster, a shorter one, another record where the
+ *  archive's last one stood), and the archive's own. */
 int bk_archiver_run(struct bk_archive *archive, const struct bk_archiver_options *options,
                     struct bk_reason *reason);
 

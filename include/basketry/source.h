@@ -47,6 +47,15 @@ static inline bool bk_record_header(const struct bk_record *record, size_t at, c
     return record->headers && record->header_at(record->headers, at, name, value);
 }
 
+/** What tells this record from another at its offset. Any source of the same log gives the same, and
+ *  it may be stored. */
+static inline uint64_t bk_record_mark(const struct bk_record *record)
+{
+    uint64_t mark = bk_mix((uint64_t)record->timestamp_ms);
+    mark = bk_mix(mark ^ bk_hash(record->key.p, record->key.len));
+    return bk_mix(mark ^ bk_hash(record->value.p, record->value.len));
+}
+
 /** Offset arguments besides real offsets. */
 #define BK_OFFSET_BEGINNING (-2)
 /** From `assigned`: the owner has no room for this partition; it is held, and not read. */
@@ -84,6 +93,9 @@ struct bk_source_events {
     X(BK_SOURCE_PAUSED,                  "paused",                 BK_HEALTH_DEGRADED, "its owner wants no records for now; the group keeps us") \
     X(BK_SOURCE_STALLED,                 "stalled",                BK_HEALTH_DEGRADED, "its owner took no record for 10 s; the group keeps us") \
     X(BK_SOURCE_DISCONNECTED,            "disconnected",           BK_HEALTH_DOWN,     "no broker answers") \
+    X(BK_SOURCE_LEADER_AWAY,             "leader_away",            BK_HEALTH_DOWN,     "a broker that leads a partition does not answer, or none leads it; the others are read") \
+    X(BK_SOURCE_COORDINATOR_AWAY,        "coordinator_away",       BK_HEALTH_DEGRADED, "the group's coordinator does not answer; what we have is read on for session.timeout.ms") \
+    X(BK_SOURCE_MEMBERSHIP_LOST,         "membership_lost",        BK_HEALTH_DOWN,     "no coordinator answered for session.timeout.ms, or it took us for dead; joining again") \
     X(BK_SOURCE_OFFSET_OUT_OF_RANGE,     "offset_out_of_range",    BK_HEALTH_DEGRADED, "the log does not hold the next record; where it stands is being asked") \
     X(BK_SOURCE_LOG_SHORTER_THAN_STATE,  "log_shorter_than_state", BK_HEALTH_DOWN,     "a partition ends before what was applied: another log. It rests") \
     X(BK_SOURCE_ANOTHER_LOG,             "another_log",            BK_HEALTH_DOWN,     "a partition holds another record where the one applied last was. It rests") \
@@ -173,6 +185,13 @@ struct bk_source *bk_source_kafka_create(struct uv_loop_s *loop,
                                          const struct bk_kafka_options *options,
                                          const struct bk_source_events *events,
                                          struct bk_reason *reason);
+
+/** Wait while another member reads in the group, as a standby that takes over when the group is free;
+ *  a member with our own group.instance.id is our last life. BK_OK at once when nobody does, or nobody
+ *  could be asked (the log says so); BK_EINVAL with a reason for a refused property. Blocks, for as
+ *  long as the other one lives; a signal that ends the process ends it. Before a source is made. */
+BK_MUST_CHECK int bk_kafka_standby(const struct bk_kafka_options *options,
+                                   struct bk_reason *reason);
 
 /* ---- a log in files ---- */
 

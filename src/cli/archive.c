@@ -7,6 +7,7 @@
 #include "archive_cmd.h"
 
 #include "basketry/log.h"
+#include "basketry/pipeline.h"
 
 #include <signal.h>
 #include <stdlib.h>
@@ -112,14 +113,7 @@ static unsigned topics_of(const char *list)
 
 static int keep_log(const struct bk_config *cfg, const struct archive_options *given)
 {
-    const char *names[BK_TOPIC_COUNT] = {cfg->kafka_topic_events, cfg->kafka_topic_products,
-                                         cfg->kafka_topic_stock, cfg->kafka_topic_customers};
-    struct bk_kafka_options kafka = {
-        .brokers = cfg->kafka_brokers,
-        .group_id = cfg->kafka_group,
-        .properties = cfg->consumer_properties,
-        .queued_kbytes_max = (uint32_t)(cfg->kafka_queued_bytes_max / 1024),
-    };
+    struct bk_kafka_options kafka = bk_kafka_options_from_config(cfg);
     struct bk_archiver_options how = {.kafka = &kafka,
                                       .until_end = given->until_end,
                                       .accept_gaps = given->accept_gaps,
@@ -130,7 +124,7 @@ static int keep_log(const struct bk_config *cfg, const struct archive_options *g
     unsigned kept = given->topics ? topics_of(given->topics) : (1u << BK_TOPIC_COUNT) - 1;
     if (!kept) return BK_EXIT_USAGE;
     for (int topic = 0; topic < BK_TOPIC_COUNT; topic++)
-        if (kept & 1u << topic && names[topic][0]) kafka.topics[topic] = names[topic];
+        if (!(kept & 1u << topic)) kafka.topics[topic] = NULL;
     int code;
     struct bk_archive *archive = bk_archive_open(given->dir, &code, &reason);
     if (!archive) return bk__cli_fail(bk__cli_exit_of(code), "%s", reason.text);

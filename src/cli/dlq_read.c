@@ -133,21 +133,19 @@ static void end_partition(struct walk *walk, int32_t partition)
     walk->left--;
 }
 
-/* Where the partitions end now; those that hold something are read from their beginnings. */
+/* Where the partitions end now, and all of them assigned from their beginnings. */
 static int begin(struct walk *walk, struct bk_reason *reason)
 {
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(walk->partitions);
-    rd_kafka_resp_err_t err = RD_KAFKA_RESP_ERR_NO_ERROR;
+    for (int32_t p = 0; p < walk->partitions; p++)
+        rd_kafka_topic_partition_list_add(list, walk->topic, p)->offset = RD_KAFKA_OFFSET_END;
+    rd_kafka_resp_err_t err = rd_kafka_offsets_for_times(walk->reader, list, ASK_MS);
     walk->left = walk->partitions;
     for (int32_t p = 0; p < walk->partitions && !err; p++) {
-        int64_t low;
-        err = rd_kafka_query_watermark_offsets(walk->reader, walk->topic, p, &low, &walk->end[p],
-                                               ASK_MS);
-        if (!err && low >= walk->end[p])
-            end_partition(walk, p);
-        else if (!err)
-            rd_kafka_topic_partition_list_add(list, walk->topic, p)->offset =
-                RD_KAFKA_OFFSET_BEGINNING;
+        err = list->elems[p].err;
+        walk->end[p] = list->elems[p].offset;
+        list->elems[p].offset = RD_KAFKA_OFFSET_BEGINNING;
+        if (walk->end[p] == 0) end_partition(walk, p);
     }
     if (!err) err = rd_kafka_assign(walk->reader, list);
     rd_kafka_topic_partition_list_destroy(list);

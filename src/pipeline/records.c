@@ -87,20 +87,12 @@ static bool was_passed(struct bk_pipeline *pl, const struct bk_record *record)
     return shard && record->offset < bk_shard_totals(shard)->next_offset;
 }
 
-/* What tells this record from another at its offset. Any source of the same log gives the same. */
-static uint64_t mark_of(const struct bk_record *record)
-{
-    uint64_t mark = bk_mix((uint64_t)record->timestamp_ms);
-    mark = bk_mix(mark ^ bk_hash(record->key.p, record->key.len));
-    return bk_mix(mark ^ bk_hash(record->value.p, record->value.len));
-}
-
 /* A bad record is passed like a good one. */
 static void pass(struct bk_pipeline *pl, const struct bk_record *record)
 {
     if (record->topic != BK_TOPIC_EVENTS) return;
     struct bk_shard *shard = bk_engine_shard(&pl->engine, record->partition);
-    if (shard) bk_shard_pass(shard, record->offset, mark_of(record));
+    if (shard) bk_shard_pass(shard, record->offset, bk_record_mark(record));
 }
 
 static struct bk_verdict take(struct bk_pipeline *pl, const struct bk_record *record)
@@ -162,7 +154,7 @@ static bool on_is_passed(void *arg, const struct bk_record *record)
     struct bk_shard *shard = bk_engine_shard(&pl->engine, record->partition);
     if (!shard) return false;
     const struct bk_shard_totals *totals = bk_shard_totals(shard);
-    return record->offset + 1 == totals->next_offset && mark_of(record) == totals->mark;
+    return record->offset + 1 == totals->next_offset && bk_record_mark(record) == totals->mark;
 }
 
 static void on_revoked(void *arg, enum bk_topic topic, int32_t partition)

@@ -49,6 +49,8 @@ struct archive_part {
     int32_t day;          /* of the newest file; -1: there is none            */
     int64_t next;         /* the offset behind the last record; -1: none yet  */
     bool after_gap;       /* the next block begins behind a gap               */
+    int64_t last_offset;  /* of the last record at opening; -1: not known     */
+    uint64_t last_mark;
     struct log_block block;
     int64_t began_ms; /* when the block got its first record              */
 };
@@ -194,6 +196,27 @@ static int go_on_in_file(struct bk_archive *archive, struct archive_part *part,
     return code;
 }
 
+/** What the log must hold if it is the archive's. A block that cannot be read is told by who reads. */
+static void note_last(struct archive_part *part)
+{
+    struct bk_buf packed = {0}, plain = {0};
+    struct bk_reason ignored;
+    struct log_cursor cursor;
+    struct bk_record record;
+    bk_str_t headers;
+    ZSTD_DCtx *zstd = ZSTD_createDCtx();
+    if (zstd && part->file.count &&
+        !bk__log_block_open(&part->file, part->file.count - 1, zstd, &packed, &plain, &cursor,
+                            &ignored))
+        while (bk__log_cursor_next(&cursor, &record, &headers) == 1) {
+            part->last_offset = record.offset;
+            part->last_mark = bk_record_mark(&record);
+        }
+    ZSTD_freeDCtx(zstd);
+    bk_buf_deinit(&packed);
+    bk_buf_deinit(&plain);
+}
+
 /** Take the newest file for what it is. `*again`: it was none; look at the one before. */
 static int take_newest(struct bk_archive *archive, struct archive_part *part, const char *path,
                        int64_t from, bool *again, struct bk_reason *reason)
@@ -213,6 +236,7 @@ static int take_newest(struct bk_archive *archive, struct archive_part *part, co
         head->partition != part->partition || head->from != from)
         return bk__log_fault(reason, path, "the file is not what its name says", 0);
     if (part->file.damaged) return bk__log_fault(reason, path, part->file.fault, part->file.good);
+    note_last(part);
     part->day = head->day;
     part->next = part->file.count ? part->file.blocks[part->file.count - 1].to : head->from;
     if (!part->file.sealed) return go_on_in_file(archive, part, reason);
@@ -273,7 +297,7 @@ static struct archive_part *add_part(struct bk_archive *archive, enum bk_topic t
     part->topic = topic;
     part->partition = partition;
     part->fd = part->day = -1;
-    part->next = -1;
+    part->next = part->last_offset = -1;
     archive->parts[archive->parts_count++] = part;
     return part;
 }
@@ -291,6 +315,20 @@ int bk_archive_part(struct bk_archive *archive, enum bk_topic topic, int32_t par
     bk__log_block_begin(&part->block, topic, partition, bk_max_i64(0, part->next), 0);
     *next = part->next;
     return BK_OK;
+}
+
+bool bk_archive_last(const struct bk_archive *archive, enum bk_topic topic, int32_t partition,
+                     int64_t *offset, uint64_t *mark)
+{
+    const struct archive_part *part = find_part(archive, topic, partition);
+    *offset = part ? part->last_offset : -1;
+    *mark = part ? part->last_mark : 0;
+    return *offset >= 0;
+}
+
+int32_t bk_archive_partitions(const struct bk_archive *archive, enum bk_topic topic)
+{
+    return bk__archive_partitions(archive->dir, topic);
 }
 
 /* ---- appending ---- */

@@ -7,10 +7,12 @@
  *   gap: named, and refused unless it was accepted, then marked in the archive and counted.
  *
  *      look up topics -> bind cluster and names -> open partitions, find ends -> compare with the
- *      log's low and high -> assign -> copy until told to stop
+ *      log's low and high -> assign -> copy until told to stop; look for more partitions now and then
  * INVARIANTS
  *   I1 an offset is appended once, in order: whatever the client offers again lies below `next` and
- *   is passed over. I2 a log that ends before the archive does is another log: refused.
+ *   is passed over. I2 a log that ends before the archive does, or holds another record where the archive's
+ *   last one stood, is another log: refused. So that one is read again first, at each start and whenever the topic was gone. I3 a
+ *   partition that came after the archive began is read from its offset 0, or its gap is named.
  * COST
  *   One thread of ours beside librdkafka's; memory: its queues, and 1 MiB a partition.
  */
@@ -32,6 +34,7 @@ enum {
     ASK_MS = 5000,
     WAIT_MS_MAX = 30000, /* for Kafka and the topics, at the start */
     TELL_MS = 10000,
+    GROWN_MS = 5000,
     HOUR_MS = 3600000,
     DAY_MS = 86400000,
 };
@@ -42,6 +45,9 @@ struct kept_part {
     int64_t next; /* the offset wanted */
     int64_t end;  /* the log's end at start: until_end */
     bool ended;
+    int64_t last_offset; /* of the last record that the archive was given; -1: not known */
+    uint64_t last_mark;
+    bool unproven; /* the log did not show that record yet */
 };
 
 struct archiver {
@@ -51,9 +57,10 @@ struct archiver {
     rd_kafka_queue_t *queue;
     struct kept_part *parts;
     size_t parts_count, last_hit;
+    int32_t counts[BK_TOPIC_COUNT]; /* partitions of a topic */
     struct bk_buf headers;
     size_t queue_peak; /* most that waited since the last nudge */
-    int64_t told_ms, expired_ms;
+    int64_t told_ms, expired_ms, counted_ms;
     uint64_t told_records;
     struct bk_reason *reason;
 };
@@ -77,33 +84,35 @@ static const char *name_of(const struct archiver *a, enum bk_topic topic)
 
 /* ---- the start: which partitions, and from where ---- */
 
-/** How many partitions a topic has; 0: none, or not known. */
-static int32_t count_partitions(struct archiver *a, const char *name)
+/** How many partitions a topic has; 0: none, or not known, after `reason`. */
+static int32_t count_partitions(struct archiver *a, const char *name, int ms_max,
+                                struct bk_reason *reason)
 {
     const rd_kafka_metadata_t *found = NULL;
     int32_t count = 0;
     rd_kafka_topic_t *topic = rd_kafka_topic_new(a->rk, name, NULL);
     rd_kafka_resp_err_t err =
-        topic ? rd_kafka_metadata(a->rk, 0, topic, &found, ASK_MS) : rd_kafka_last_error();
+        topic ? rd_kafka_metadata(a->rk, 0, topic, &found, ms_max) : rd_kafka_last_error();
     if (!err && found->topic_cnt == 1) {
         err = found->topics[0].err;
         count = err ? 0 : found->topics[0].partition_cnt;
     }
-    if (count == 0)
-        bk_reason_set(a->reason, BK_EUNAVAILABLE, "%s: %s", name, rd_kafka_err2str(err));
+    if (count == 0) bk_reason_set(reason, BK_EUNAVAILABLE, "%s: %s", name, rd_kafka_err2str(err));
     if (found) rd_kafka_metadata_destroy(found);
     if (topic) rd_kafka_topic_destroy(topic);
     return count;
 }
 
-static int add_parts(struct archiver *a, enum bk_topic topic, int32_t count)
+/** Partitions `from` and up to below `to`. */
+static int add_parts(struct archiver *a, enum bk_topic topic, int32_t from, int32_t to)
 {
-    struct kept_part *grown =
-        realloc(a->parts, (a->parts_count + (size_t)count) * sizeof *a->parts);
+    size_t count = a->parts_count + (size_t)(to - from);
+    struct kept_part *grown = realloc(a->parts, count * sizeof *a->parts);
     if (!grown) return bk_reason_set(a->reason, BK_ENOMEM, "out of memory");
     a->parts = grown;
-    for (int32_t p = 0; p < count; p++)
+    for (int32_t p = from; p < to; p++)
         grown[a->parts_count++] = (struct kept_part){.topic = topic, .partition = p, .next = -1};
+    a->counts[topic] = to;
     return BK_OK;
 }
 
@@ -114,12 +123,12 @@ static int find_topics(struct archiver *a)
     for (int topic = 0; topic < BK_TOPIC_COUNT; topic++) {
         const char *name = name_of(a, (enum bk_topic)topic);
         int32_t count = 0;
-        while (name && !(count = count_partitions(a, name))) {
+        while (name && !(count = count_partitions(a, name, ASK_MS, a->reason))) {
             if (is_stopped(a) || now_ms() > until_ms) return BK_EUNAVAILABLE;
             bk_log_warn("archive", "topic_not_there reason=\"%s\" action=retry", a->reason->text);
             nanosleep(&(struct timespec){.tv_sec = 1}, NULL);
         }
-        int code = count ? add_parts(a, (enum bk_topic)topic, count) : BK_OK;
+        int code = count ? add_parts(a, (enum bk_topic)topic, 0, count) : BK_OK;
         if (code) return code;
     }
     a->reason->text[0] = '\0';
@@ -152,9 +161,10 @@ static int take_gap(struct archiver *a, struct kept_part *part, int64_t low)
                              "archive; --accept-gaps marks the gap and goes on",
                              name_of(a, part->topic), part->partition, (long long)part->next,
                              (long long)low - 1);
-    int code = bk_archive_mark_gap(a->archive, part->topic, part->partition, low, a->reason);
+    int64_t from = part->next;
     part->next = low;
-    return code;
+    if (from == 0) return BK_OK; /* nothing was kept yet: the archive begins behind it */
+    return bk_archive_mark_gap(a->archive, part->topic, part->partition, low, a->reason);
 }
 
 /** Compare where the archive ends with what the log has. */
@@ -173,22 +183,37 @@ static int place_part(struct archiver *a, struct kept_part *part)
                              "it was cut; archive it into another folder",
                              name, part->partition, (long long)high, (long long)part->next);
     part->end = high;
-    if (part->next >= 0 && part->next < low) return take_gap(a, part, low);
+    if (low > part->last_offset) part->unproven = false; /* the log has let go of it */
+    int code = part->next >= 0 && part->next < low ? take_gap(a, part, low) : BK_OK;
     if (part->next < 0) part->next = low;
-    return BK_OK;
+    part->ended = part->next >= part->end && !part->unproven;
+    return code;
+}
+
+/** `is_new`: the archive knows the topic and not this partition, so all of it is to be kept. */
+static int open_part(struct archiver *a, struct kept_part *part, bool is_new)
+{
+    int code = bk_archive_part(a->archive, part->topic, part->partition, &part->next, a->reason);
+    if (code) return code;
+    if (is_new && part->next < 0) part->next = 0;
+    part->unproven = bk_archive_last(a->archive, part->topic, part->partition, &part->last_offset,
+                                     &part->last_mark);
+    code = place_part(a, part);
+    bk_log_debug("archive", "from topic=%s partition=%d next=%lld end=%lld",
+                 name_of(a, part->topic), part->partition, (long long)part->next,
+                 (long long)part->end);
+    return code;
 }
 
 static int open_parts(struct archiver *a)
 {
+    int32_t known[BK_TOPIC_COUNT];
     int code = BK_OK;
+    for (int topic = 0; topic < BK_TOPIC_COUNT; topic++)
+        known[topic] = bk_archive_partitions(a->archive, (enum bk_topic)topic);
     for (size_t i = 0; i < a->parts_count && !code; i++) {
-        struct kept_part *part = &a->parts[i];
-        code = bk_archive_part(a->archive, part->topic, part->partition, &part->next, a->reason);
-        if (!code) code = place_part(a, part);
-        part->ended = part->next >= part->end;
-        bk_log_debug("archive", "from topic=%s partition=%d next=%lld end=%lld",
-                     name_of(a, part->topic), part->partition, (long long)part->next,
-                     (long long)part->end);
+        int32_t before = known[a->parts[i].topic];
+        code = open_part(a, &a->parts[i], before > 0 && a->parts[i].partition >= before);
     }
     return code;
 }
@@ -200,11 +225,14 @@ static rd_kafka_topic_partition_list_t *list_parts(const struct archiver *a, boo
     for (size_t i = 0; i < a->parts_count; i++)
         rd_kafka_topic_partition_list_add(list, name_of(a, a->parts[i].topic),
                                           a->parts[i].partition)
-            ->offset = ends ? RD_KAFKA_OFFSET_END : a->parts[i].next;
+            ->offset = ends                   ? RD_KAFKA_OFFSET_END
+                       : a->parts[i].unproven ? a->parts[i].last_offset
+                                              : a->parts[i].next;
     return list;
 }
 
-/** All partitions from where they are; drops what was fetched ahead. */
+/** All partitions from where they are, or from the record that shows whose log it is; drops what
+ *  was fetched ahead. */
 static int assign(struct archiver *a)
 {
     rd_kafka_topic_partition_list_t *list = list_parts(a, false);
@@ -246,22 +274,40 @@ static bk_str_t bytes_of(const void *p, size_t len)
     return p ? bk_str(p, len) : (bk_str_t){NULL, 0};
 }
 
+/** Is this the record that the archive holds? One that compaction took cannot be asked. */
+static int prove(struct archiver *a, struct kept_part *part, const struct bk_record *record)
+{
+    if (record->offset < part->last_offset) return BK_OK;
+    part->unproven = false;
+    part->ended = part->next >= part->end;
+    if (record->offset > part->last_offset || bk_record_mark(record) == part->last_mark)
+        return BK_OK;
+    return bk_reason_set(a->reason, BK_EINVAL,
+                         "%s/%d holds another record at offset %lld than the archive: this is "
+                         "another log; archive it into another folder",
+                         name_of(a, part->topic), part->partition, (long long)record->offset);
+}
+
 static int keep(struct archiver *a, const rd_kafka_message_t *msg)
 {
     rd_kafka_timestamp_type_t type;
     struct kept_part *part = find_part(a, rd_kafka_topic_name(msg->rkt), msg->partition);
-    if (!part || msg->offset < part->next) return BK_OK; /* offered again */
+    if (!part) return BK_OK;
     struct bk_record record = {.topic = part->topic,
                                .partition = part->partition,
                                .offset = msg->offset,
                                .timestamp_ms = rd_kafka_message_timestamp(msg, &type),
                                .key = bytes_of(msg->key, msg->key_len),
                                .value = bytes_of(msg->payload, msg->len)};
+    int code = part->unproven ? prove(a, part, &record) : BK_OK;
+    if (code || msg->offset < part->next) return code; /* offered again */
     put_headers(a, msg);
     if (a->headers.failed) return bk_reason_set(a->reason, BK_ENOMEM, "out of memory");
-    int code = bk_archive_append(a->archive, &record, bk_str(a->headers.p, a->headers.len),
-                                 now_ms(), a->reason);
+    code = bk_archive_append(a->archive, &record, bk_str(a->headers.p, a->headers.len), now_ms(),
+                             a->reason);
     part->next = msg->offset + 1;
+    part->last_offset = msg->offset;
+    part->last_mark = bk_record_mark(&record);
     if (part->next >= part->end) part->ended = true;
     return code;
 }
@@ -282,16 +328,37 @@ static int on_out_of_range(struct archiver *a, struct kept_part *part)
     return code ? code : assign(a);
 }
 
+/** The last offsets of a log may be no records: markers of transactions, compacted away. One that
+ *  ends before the record that was asked for is another. */
+static int on_end(struct archiver *a, struct kept_part *part, int64_t offset)
+{
+    if (part->unproven && offset <= part->last_offset) return on_out_of_range(a, part);
+    part->unproven = false;
+    if (offset >= part->end) part->ended = true;
+    return BK_OK;
+}
+
+/** A topic was gone: what comes under its name may be another log. */
+static int doubt(struct archiver *a)
+{
+    bool doubted = false;
+    for (size_t i = 0; i < a->parts_count; i++) {
+        if (a->parts[i].last_offset < 0 || a->parts[i].unproven) continue;
+        a->parts[i].unproven = doubted = true;
+        a->parts[i].ended = false;
+    }
+    return doubted ? assign(a) : BK_OK;
+}
+
 static int on_error(struct archiver *a, rd_kafka_event_t *ev)
 {
     rd_kafka_resp_err_t err = rd_kafka_event_error(ev);
     rd_kafka_topic_partition_t *tp = rd_kafka_event_topic_partition(ev);
     struct kept_part *part = tp ? find_part(a, tp->topic, tp->partition) : NULL;
-    /* the last offsets of a log may be no records: markers of transactions, compacted away */
-    if (err == RD_KAFKA_RESP_ERR__PARTITION_EOF && part && tp->offset >= part->end)
-        part->ended = true;
+    int64_t offset = tp ? tp->offset : -1;
     if (tp) rd_kafka_topic_partition_destroy(tp);
-    if (err == RD_KAFKA_RESP_ERR__PARTITION_EOF) return BK_OK;
+    if (err == RD_KAFKA_RESP_ERR__PARTITION_EOF) return part ? on_end(a, part, offset) : BK_OK;
+    if (err == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART) return doubt(a);
     if (err == RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET && part) return on_out_of_range(a, part);
     if (rd_kafka_event_error_is_fatal(ev))
         return bk_reason_set(a->reason, BK_EUNAVAILABLE, "kafka: %s",
@@ -345,6 +412,28 @@ static void tell(struct archiver *a, const char *event)
     a->told_records = counts->records;
 }
 
+/** Partitions that a topic got since are read, too: from their first records on. */
+static int take_more(struct archiver *a, int64_t now)
+{
+    size_t before = a->parts_count;
+    int code = BK_OK;
+    if (a->options->until_end || now - a->counted_ms < GROWN_MS) return BK_OK;
+    a->counted_ms = now;
+    for (int topic = 0; topic < BK_TOPIC_COUNT && !code; topic++) {
+        struct bk_reason ignored;
+        const char *name = name_of(a, (enum bk_topic)topic);
+        int32_t known = a->counts[topic];
+        int32_t count = name ? count_partitions(a, name, NUDGE_MS_MAX, &ignored) : 0;
+        if (name && !count) break; /* not now: no broker, or no topic */
+        if (count <= known) continue;
+        bk_log_info("archive", "partitions_added topic=%s from=%d to=%d", name, known, count);
+        code = add_parts(a, (enum bk_topic)topic, known, count);
+    }
+    for (size_t i = before; i < a->parts_count && !code; i++)
+        code = open_part(a, &a->parts[i], true);
+    return !code && a->parts_count > before ? assign(a) : code;
+}
+
 static int do_chores(struct archiver *a, int64_t now)
 {
     int code = bk_archive_flush(a->archive, now - a->options->flush_ms, a->reason);
@@ -356,7 +445,7 @@ static int do_chores(struct archiver *a, int64_t now)
         a->told_ms = now;
         if (bk_archive_counts(a->archive)->records != a->told_records) tell(a, "progress");
     }
-    return code;
+    return code ? code : take_more(a, now);
 }
 
 static bool is_done(const struct archiver *a)
@@ -430,6 +519,7 @@ int bk_archiver_run(struct bk_archive *archive, const struct bk_archiver_options
 {
     struct archiver a = {
         .archive = archive, .options = options, .reason = reason, .told_ms = now_ms()};
+    a.counted_ms = a.told_ms;
     int code = connect_client(&a);
     if (!code) code = find_topics(&a);
     if (!code) code = bind_log(&a);

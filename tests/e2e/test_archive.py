@@ -9,6 +9,7 @@ import sys
 import time
 
 import confluent_kafka
+import confluent_kafka.admin
 
 from support import Story, now_ms, seeded, wait_for
 
@@ -44,11 +45,11 @@ class Archiver:
         return self.log_path.read_text(errors="replace") if self.log_path.exists() else ""
 
 
-def foreign(shop):
+def foreign(shop, partitions=4):
     """{(partition, offset): (time, key, value, headers)} as another client reads the topic."""
     consumer = confluent_kafka.Consumer({"bootstrap.servers": shop.brokers, "group.id": "foreign", "log_level": 0, "enable.auto.commit": False})
     records = {}
-    for partition in range(4):
+    for partition in range(partitions):
         low, high = consumer.get_watermark_offsets(confluent_kafka.TopicPartition(shop.topic, partition), 10)
         consumer.assign([confluent_kafka.TopicPartition(shop.topic, partition, low)])
         at = low
@@ -260,6 +261,41 @@ def damaged(story, archiver):
     path.write_bytes(data)
 
 
+def tell_to(shop, partition, count):
+    """Events into a partition that is new: a producer of its own, which has not looked yet."""
+    producer = confluent_kafka.Producer({"bootstrap.servers": shop.brokers, "log_level": 0})
+    for n in range(count):
+        producer.produce(shop.topic, shop.event("ItemViewed", "c:u9", item={"item_id": ITEMS[n]}), b"c:u9", partition=partition)
+    assert producer.flush(20) == 0
+
+
+def grown(story, shop, archiver):
+    """The topic gets more partitions, while the archiver runs and while it does not."""
+    begun = archiver.log.count("reading partitions")
+    process = archiver.start("-X", "archive.flush_interval=100ms")
+    wait_for(lambda: archiver.log.count("reading partitions") > begun, 10)
+    shop.admin.create_partitions([confluent_kafka.admin.NewPartitions(shop.topic, 6)])[shop.topic].result(20)
+    tell_to(shop, 4, 30)
+    tell_to(shop, 5, 20)
+    seen = wait_for(lambda: [partition for partition, *_ in archived(archiver.folder) if partition > 3].count(5) == 20, 20)
+    process.terminate()
+    process.wait(10)
+    new = [(partition, offset) for partition, offset, *_ in archived(archiver.folder) if partition > 3]
+    story.check(seen and new == [(4, n) for n in range(30)] + [(5, n) for n in range(20)] and "partitions_added" in archiver.log,
+                "partitions that the topic gets while it runs are kept from their first offsets on")
+    shop.admin.create_partitions([confluent_kafka.admin.NewPartitions(shop.topic, 7)])[shop.topic].result(20)
+    tell_to(shop, 6, 10)
+    if not hasattr(shop.admin, "delete_records"):
+        return
+    admin = confluent_kafka.admin.AdminClient({"bootstrap.servers": shop.brokers, "log_level": 0})  # the other one knows six partitions
+    for future in admin.delete_records([confluent_kafka.TopicPartition(shop.topic, 6, 8)]).values():
+        future.result(10)
+    code = archiver.until_end()
+    story.check(code == EXIT_DATA and f"{shop.topic}/6: offsets 0 to 7 are gone" in archiver.log,
+                f"of one that came while it was away nothing is passed over in silence: {archiver.log.strip().splitlines()[-1][-140:]}")
+    story.check(archiver.until_end("--accept-gaps") == EXIT_OK and archiver.ask("archive", "check")[0] == EXIT_OK, "--accept-gaps begins behind it")
+
+
 def gap(story, shop, archiver):
     """Kafka drops what was not archived yet."""
     shopping(shop, seeded(), 200, now_ms())
@@ -289,6 +325,7 @@ with Story() as story:
     history(story, shop, archiver, theirs)
     damaged(story, archiver)
     erased(story, shop, archiver)
+    grown(story, shop, archiver)
     if hasattr(shop.admin, "delete_records"):
         gap(story, shop, archiver)
     else:
