@@ -17,12 +17,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
-#include <unistd.h>
 
 #include "basketry/decode.h"
 
 #include "cli.h"
 #include "import_files.h"
+#include "progress.h"
 
 enum {
     FORMAT,
@@ -116,8 +116,7 @@ struct import {
     int64_t first_event_ms, first_sent_ms; /* --speed */
     uint8_t *bytes;                        /* EVENT_BYTES_MAX */
     uint64_t bad_shown;
-    bool tty, line_open;
-    int64_t started_ms, shown_ms;
+    struct cli_progress progress; /* of reading, then of writing */
     struct bk_reason reason;
 };
 
@@ -224,42 +223,18 @@ static int64_t now_ms(void)
     return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
-static void begin_phase(struct import *import)
-{
-    import->started_ms = import->shown_ms = now_ms();
-}
-
-static void end_line(struct import *import)
-{
-    if (import->line_open) fputc('\n', stderr);
-    import->line_open = false;
-}
-
-/* A line that renews itself on a terminal, one every ten seconds elsewhere. `done` of `total` say
- * when it ends. */
 static void show_progress(struct import *import, const char *verb, uint64_t things,
                           const char *what, uint64_t done, uint64_t total)
 {
-    int64_t now = now_ms(), spent_ms = now - import->started_ms;
-    if (now - import->shown_ms < (import->tty ? 200 : 10000) || spent_ms <= 0) return;
-    import->shown_ms = now;
-    fprintf(stderr, "%s%s %llu %s, %.0f a second", import->tty ? "\r\033[K" : "", verb,
-            (unsigned long long)things, what, (double)things * 1000.0 / (double)spent_ms);
-    if (done && total >= done)
-        fprintf(stderr, ", %.0f %%, %.0f s left", 100.0 * (double)done / (double)total,
-                (double)spent_ms / 1000.0 * (double)(total - done) / (double)done);
-    if (import->tty)
-        import->line_open = true;
-    else
-        fputc('\n', stderr);
-    fflush(stderr);
+    double part = done && total >= done ? (double)done / (double)total : -1;
+    bk__progress_show(&import->progress, verb, things, what, part, "");
 }
 
 static void on_bad(void *arg, const char *text)
 {
     struct import *import = arg;
     if (import->bad_shown++ >= BAD_SHOWN) return;
-    end_line(import);
+    bk__progress_end(&import->progress);
     fprintf(stderr, "%s\n", text);
 }
 
@@ -452,10 +427,10 @@ static int read_rows(struct import *import)
     import->rows.encoding = import->options.encoding_given ? &import->options.encoding : NULL;
     import->rows.bytes_max = import->options.memory_bytes;
     import->rows.drop = import->drop;
-    begin_phase(import);
+    bk__progress_begin(&import->progress);
     int code = bk_import_read(&import->rows, import->files.file, import->files.count, &watch,
                               &import->reason);
-    end_line(import);
+    bk__progress_end(&import->progress);
     return code ? code : bk_import_group(&import->rows);
 }
 
@@ -468,11 +443,11 @@ static int write_facts(struct import *import)
 
 static int write_events(struct import *import)
 {
-    begin_phase(import);
+    bk__progress_begin(&import->progress);
     import->to_write = bk_import_event_count(&import->rows);
     int code =
         bk_import_emit(&import->rows, import->options.consent, on_event, import, &import->counts);
-    end_line(import);
+    bk__progress_end(&import->progress);
     return code;
 }
 
@@ -584,7 +559,6 @@ static int run(struct import *import, const struct cli_line *line)
         return bk__cli_fail(BK_EXIT_USAGE, "%s", import->reason.text);
     import->bytes = malloc(EVENT_BYTES_MAX);
     if (!import->bytes) return bk__cli_fail(BK_EXIT_BUG, "out of memory");
-    import->tty = isatty(STDERR_FILENO);
     int code = import_all(import, line);
     tell_hidden_bad(import);
     if (code) return bk__cli_fail(bk__cli_exit_of(code), "%s", import->reason.text);
