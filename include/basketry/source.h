@@ -79,6 +79,12 @@ struct bk_source_events {
      *  source that starts behind a record reads it first, asks, and does not hand it over. No: the
      *  log is another one, and not read. NULL: the owner does not know, and nothing is asked. */
     bool (*is_passed)(void *arg, const struct bk_record *record);
+    /** The log of a partition begins there: nothing before `offset` will be handed over. Told a while
+     *  after `assigned` said BK_OFFSET_BEGINNING, and where it begins behind what was wanted. NULL:
+     *  the owner does not mind. */
+    void (*begins)(void *arg, enum bk_topic topic, int32_t partition, int64_t offset);
+    /** A record that somebody between source and owner passes over: the owner goes on behind it. */
+    void (*left_out)(void *arg, const struct bk_record *record);
 };
 
 /* clang-format off */

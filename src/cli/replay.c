@@ -149,12 +149,17 @@ static void finish_writing(struct replay *replay)
     }
 }
 
+/* A partition that rests would be read when somebody acted: here nobody does. */
 static bool has_failed(struct replay *replay)
 {
     struct bk_source_status status;
+    const struct bk_reason *refusal = bk_pipeline_refusal(replay->pl);
     replay->source->ops->status(replay->source, &status);
-    if (status.state != BK_SOURCE_FAILED && !bk_pipeline_refusal(replay->pl)) return false;
-    close_down(replay, bk__cli_fail(BK_EXIT_DATA, "%s", status.detail));
+    if (status.state != BK_SOURCE_FAILED && !status.resting && !refusal) return false;
+    close_down(replay, bk__cli_fail(BK_EXIT_DATA, "%s",
+                                    refusal            ? refusal->text
+                                    : status.detail[0] ? status.detail
+                                                       : bk_source_state_word(status.state)));
     return true;
 }
 

@@ -39,7 +39,8 @@ bool bk__replay_bound_parse(const char *text, struct replay_bound *out)
 
 static bool is_before(const struct replay_range *range, const struct bk_record *record)
 {
-    return record->timestamp_ms < range->from.time_ms; /* offsets were asked for at assignment */
+    return record->timestamp_ms < range->from.time_ms ||
+           record->offset < range->from.offset[record->partition];
 }
 
 static bool is_behind(const struct replay_range *range, const struct bk_record *record)
@@ -57,8 +58,11 @@ static void on_record(void *arg, const struct bk_record *record)
         /* A partition that has shown one is over, although a later timestamp may be smaller: the
          * generation's offset is one place in the log, not a sieve. */
         range->past[record->partition] |= behind;
-        if (range->past[record->partition] || is_before(range, record)) {
+        bool before = !range->past[record->partition] && is_before(range, record);
+        if (range->past[record->partition] || before) {
             range->left_out++;
+            /* A partition in which nothing happened since begins behind it all the same. */
+            if (before) range->inner.left_out(range->inner.arg, record);
             return;
         }
         range->taken++;
@@ -73,7 +77,15 @@ static int64_t on_assigned(void *arg, enum bk_topic topic, int32_t partition)
     if (topic != BK_TOPIC_EVENTS || partition >= BK_SHARDS_MAX || start == BK_OFFSET_REFUSED)
         return start;
     range->assigned[partition] = true;
-    return range->from.offset[partition] >= 0 ? range->from.offset[partition] : start;
+    int64_t from = range->from.offset[partition];
+    return from >= 0 ? bk_max_i64(from - 1, 0)
+                     : start; /* the one before it is shown and left out */
+}
+
+static void on_begins(void *arg, enum bk_topic topic, int32_t partition, int64_t offset)
+{
+    struct replay_range *range = arg;
+    range->inner.begins(range->inner.arg, topic, partition, offset);
 }
 
 static void on_revoked(void *arg, enum bk_topic topic, int32_t partition)
@@ -103,6 +115,7 @@ struct bk_source_events bk__replay_range_events(struct replay_range *range,
                                      .record = on_record,
                                      .assigned = on_assigned,
                                      .revoked = on_revoked,
+                                     .begins = on_begins,
                                      .reached_end = on_end,
                                      .wake = on_wake};
 }

@@ -49,6 +49,7 @@ struct bk_pipeline {
     int64_t stream_ms;
     int32_t topic_partitions; /* of shop.events, that the state was made with; 0: not known yet */
     uint32_t assigned, ended; /* partitions of shop.events                                      */
+    bool begun[BK__PARTITIONS_MAX]; /* next_offset is a place, also where it is 0 */
     bool is_assigned[BK__PARTITIONS_MAX];
     bool has_ended[BK__PARTITIONS_MAX];
     struct bk_log_gate bad_gate;

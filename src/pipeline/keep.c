@@ -5,11 +5,15 @@
 
 enum { HOLD_MS_MAX = 60000 };
 
-/* What was loaded is ours to publish only where the partition is assigned to us. */
-static void send_away(struct bk_engine *engine)
+/* What was loaded is ours to publish only where the partition is assigned to us; and it has seen
+ * where its logs begin. */
+static void take_in(struct bk_pipeline *pl)
 {
-    for (int32_t p = 0; p < engine->shard_top; p++)
-        if (engine->shards[p]) engine->shards[p]->away = true;
+    for (int32_t p = 0; p < BK__PARTITIONS_MAX; p++) {
+        struct bk_shard *shard = pl->engine.shards[p];
+        pl->begun[p] = shard != NULL;
+        if (shard) shard->away = true;
+    }
 }
 
 void bk_pipeline_attach_checkpoint(struct bk_pipeline *pl, struct bk_checkpoint *checkpoint,
@@ -18,7 +22,7 @@ void bk_pipeline_attach_checkpoint(struct bk_pipeline *pl, struct bk_checkpoint 
     pl->checkpoint = checkpoint;
     if (loaded) pl->topic_partitions = loaded->topic_partitions;
     pl->holding = pl->hold_to_end = loaded != NULL;
-    send_away(&pl->engine);
+    take_in(pl);
 }
 
 void bk_pipeline_mute(struct bk_pipeline *pl)
@@ -153,7 +157,7 @@ static void adopt(struct bk_pipeline *pl, const struct bk_generation *generation
     bk_checkpoint_cancel(pl->checkpoint);
     note_what_readers_have(pl);
     bk_engine_adopt(&pl->engine, bk_promotion_engine(pl->promotion));
-    send_away(&pl->engine);
+    take_in(pl);
     pl->topic_partitions = generation->topic_partitions;
     pl->holding = true;
     pl->hold_from = pl->hold_moved = pl->now.mono;

@@ -107,6 +107,11 @@ static struct bk_verdict take(struct bk_pipeline *pl, const struct bk_record *re
     return verdict;
 }
 
+static void on_left_out(void *arg, const struct bk_record *record)
+{
+    pass(arg, record);
+}
+
 static void on_record(void *arg, const struct bk_record *record)
 {
     struct bk_pipeline *pl = arg;
@@ -145,7 +150,18 @@ static int64_t on_assigned(void *arg, enum bk_topic topic, int32_t partition)
     int64_t next = bk_shard_totals(shard)->next_offset;
     if (shard->away) bk_publisher_connected(pl->publisher, true);
     shard->away = false;
-    return next ? next : BK_OFFSET_BEGINNING;
+    return next || pl->begun[partition] ? next : BK_OFFSET_BEGINNING;
+}
+
+/* From here on what goes before it is read is lost, and no history that we came too late for. */
+static void on_begins(void *arg, enum bk_topic topic, int32_t partition, int64_t offset)
+{
+    struct bk_pipeline *pl = arg;
+    struct bk_shard *shard =
+        topic == BK_TOPIC_EVENTS ? bk_engine_shard(&pl->engine, partition) : NULL;
+    if (!shard) return;
+    pl->begun[partition] = true;
+    if (offset > bk_shard_totals(shard)->next_offset) bk_shard_pass(shard, offset - 1, 0);
 }
 
 static bool on_is_passed(void *arg, const struct bk_record *record)
@@ -188,6 +204,8 @@ struct bk_source_events bk_pipeline_source_events(struct bk_pipeline *pl, void (
                                      .record = on_record,
                                      .assigned = on_assigned,
                                      .revoked = on_revoked,
+                                     .begins = on_begins,
+                                     .left_out = on_left_out,
                                      .reached_end = on_reached_end,
                                      .wake = bk__wake,
                                      .is_passed = on_is_passed};

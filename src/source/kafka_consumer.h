@@ -36,6 +36,8 @@ rd_kafka_topic_partition_list_t *bk__kafka_list_of(const struct kafka_consumer *
 bool bk__kafka_part_doubt(const struct kafka_consumer *c, struct kafka_part *part);
 /** Does it wait for somebody to act? */
 bool bk__kafka_part_rests(const struct kafka_part *part);
+/** The owner hears where the log begins. */
+void bk__kafka_tell_begin(struct kafka_consumer *c, const struct kafka_part *part, int64_t low);
 /** Call reached_end if it is due; `at_end`: the client just said that there is no more. */
 void bk__kafka_part_check_end(struct kafka_consumer *c, struct kafka_part *part, bool at_end);
 

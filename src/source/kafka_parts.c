@@ -158,6 +158,11 @@ struct kafka_question *bk__kafka_consumer_ask_ends(struct kafka_consumer *c)
     return q;
 }
 
+void bk__kafka_tell_begin(struct kafka_consumer *c, const struct kafka_part *part, int64_t low)
+{
+    if (c->events->begins) c->events->begins(c->events->arg, part->topic, part->partition, low);
+}
+
 void bk__kafka_consumer_learn_ends(struct kafka_consumer *c, const struct kafka_question *answer)
 {
     for (size_t i = 0; i < answer->spans_count; i++) {
@@ -167,6 +172,7 @@ void bk__kafka_consumer_learn_ends(struct kafka_consumer *c, const struct kafka_
         part->end_asked = false;
         if (span->high < 0 || span->low < 0) continue; /* asked again */
         if (part->place == KAFKA_PLACE_ASKED) bk__kafka_judge_place(c, part, span->low, span->high);
+        if (part->position < 0) bk__kafka_tell_begin(c, part, span->low);
         part->end = span->high;
         part->empty = span->high == span->low;
         bk__kafka_part_check_end(c, part, false);

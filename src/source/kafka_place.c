@@ -66,6 +66,7 @@ static void go_on_from(struct kafka_consumer *c, struct kafka_part *part, int64_
                  "action=go_on",
                  c->topics[part->topic], part->partition, (long long)next, (long long)low - 1,
                  (long long)lost);
+    bk__kafka_tell_begin(c, part, low);
     restart_at(c, part, low);
 }
 

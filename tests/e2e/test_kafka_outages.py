@@ -120,6 +120,34 @@ def truncated(story):
     return shop, run
 
 
+def expired_unread(story):
+    """Two partitions nothing was read of: one began before us, one with us. Then records come and go while nobody reads."""
+    shop = story.shop("unread", partitions=2)
+    for n in range(5):
+        shop.producer.produce(shop.topic, partition=0, key=b"c:x", value=b"of before")
+    shop.producer.flush()
+
+    def delete(partition, until):
+        at = confluent_kafka.TopicPartition(shop.topic, partition, until)
+        list(shop.admin.delete_records([at]).values())[0].result(10)
+    delete(0, 5)
+    run = story.run(shop, name="unread", checkpoint__dir=story.folder / "unread")
+    wait_for(lambda: state_of(run) == "assigned", 20)
+    time.sleep(1)
+    lost = run.ask("status")["source"]["records_lost"]
+    story.check(run.stop() == 0 and lost == 0, f"a log that began without us lost us nothing: {lost}")
+    for n in range(20):
+        shop.producer.produce(shop.topic, partition=n % 2, key=b"c:x", value=b"while nobody reads")
+    shop.producer.flush()
+    delete(0, 5 + 7)
+    delete(1, 4)
+    run.start()
+    lost = wait_for(lambda: run.ask("status")["source"]["records_lost"] == 11, 20, 0.1)
+    told = run.ask("status")["source"]["records_lost"]
+    story.check(lost, f"what came and went before the first record was read is counted: {told} of 11")
+    run.stop()
+
+
 def made_anew(story, shop, run):
     """The topic is deleted and created again: what the run knows is of another log."""
     before = run.records()
@@ -220,7 +248,7 @@ def killed_with_services(story):
 
 with Story() as story, concurrent.futures.ThreadPoolExecutor() as side_by_side:
     # Each waits most of its time; only one of them has a broker of its own to kill.
-    tales = [killed_with_services, missing, outgrown, lambda story: made_anew(story, *truncated(story))]
+    tales = [killed_with_services, missing, outgrown, expired_unread, lambda story: made_anew(story, *truncated(story))]
     for tale in [side_by_side.submit(tale, story) for tale in tales]:
         tale.result()
 sys.exit(story.end())

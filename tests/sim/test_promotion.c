@@ -307,6 +307,38 @@ static void a_topic_that_grows_is_refused_in_a_first_life_too(void **state)
     sim_world_close(&world);
 }
 
+static int64_t asked_for(int32_t partition)
+{
+    return world.source.events.assigned(world.source.events.arg, BK_TOPIC_EVENTS, partition);
+}
+
+static void where_a_log_begins_is_known_to_a_generation(void **state)
+{
+    (void)state;
+    struct sim_plan plan = sim_plan_calm(17);
+    struct bk_source_events *events = &world.source.events;
+    log_.partitions = 3;
+    open_world(&plan);
+    struct bk_checkpoint *checkpoint = open_folder();
+    bk_pipeline_attach_checkpoint(world.pl, checkpoint, NULL);
+    assert_int_equal(asked_for(2), BK_OFFSET_BEGINNING);
+    assert_int_equal(asked_for(2), BK_OFFSET_BEGINNING); /* nobody has said where that is */
+    sim_world_pass(&world, 1000, 10);
+    assert_int_equal(asked_for(2), 0);
+    events->begins(events->arg, BK_TOPIC_EVENTS, 1, 70); /* lost, and no record since */
+    events->begins(events->arg, BK_TOPIC_EVENTS, 0, 3);  /* what was read already */
+    bk_checkpoint_ask(checkpoint);
+    sim_world_pass(&world, 100, 10);
+    sim_world_close(&world);
+    bk_checkpoint_close(&checkpoint);
+    checkpoint = open_world_with_generation(&plan);
+    assert_int_equal(asked_for(0), EACH);
+    assert_int_equal(asked_for(1), 70);
+    assert_int_equal(asked_for(2), 0); /* what goes before it is read is lost, and counted */
+    sim_world_close(&world);
+    bk_checkpoint_close(&checkpoint);
+}
+
 /* ---- catching up unseen ---- */
 
 /* A world that goes on from a generation with many of ada's events ahead, some of them read. */
@@ -459,6 +491,7 @@ int main(void)
         STORY(a_topic_with_more_partitions_than_the_generation_knew_is_refused),
         STORY(a_generation_of_other_partitions_is_not_promoted),
         STORY(a_topic_that_grows_is_refused_in_a_first_life_too),
+        STORY(where_a_log_begins_is_known_to_a_generation),
         STORY(what_was_loaded_takes_the_time_it_needs_as_long_as_it_gets_on),
         STORY(while_redis_is_away_what_was_loaded_waits_to_catch_up),
         STORY(a_partition_that_stands_still_does_not_keep_the_others_for_ever),

@@ -142,13 +142,13 @@ struct bk_source *try_source(struct reader *r, struct shop *shop, const char *gr
                              unsigned topics, const char *const *properties,
                              struct bk_reason *reason)
 {
-    struct bk_source_events events = {r,
-                                      on_record,
-                                      on_assigned,
-                                      on_revoked,
-                                      on_reached_end,
-                                      on_wake,
-                                      r->proves ? on_is_passed : NULL};
+    struct bk_source_events events = {.arg = r,
+                                      .record = on_record,
+                                      .assigned = on_assigned,
+                                      .revoked = on_revoked,
+                                      .reached_end = on_reached_end,
+                                      .wake = on_wake,
+                                      .is_passed = r->proves ? on_is_passed : NULL};
     struct bk_kafka_options options = {
         .brokers = rd_kafka_mock_cluster_bootstraps(shop->cluster),
         .group_id = group,

@@ -36,6 +36,9 @@ static void assign(struct sim_source *source, int32_t p)
     const struct sim_partition *part = &source->log->events[p];
     int64_t offset = source->events.assigned(source->events.arg, BK_TOPIC_EVENTS, p);
     if (offset == BK_OFFSET_REFUSED) return; /* it is offered again at the next pull */
+    if (offset < 0 && source->events.begins)
+        source->events.begins(source->events.arg, BK_TOPIC_EVENTS, p,
+                              part->count ? part->record[0].offset : 0);
     uint32_t at = position_of(part, offset);
     if (offset > 0 && at) check_mark(source, p, &part->record[at - 1]);
     uint32_t back = source->regress_max ? chance_below(source->chance, source->regress_max + 1) : 0;
