@@ -106,6 +106,11 @@ void bk_checkpoint_close(struct bk_checkpoint **checkpoint);
  *  logged and passed over. */
 BK_MUST_CHECK int bk_checkpoint_load(struct bk_checkpoint *checkpoint, struct bk_engine *engine,
                                      struct bk_generation *out, struct bk_reason *reason);
+/** Where the newest generation stood, of which the MANIFEST can be read, whatever state it holds: what
+ *  had to be done at the records before, a letter or an erasure, was done. next[p]: the record that
+ *  partition p reads next, 0 where it names none. BK_ENOENT: there is no such generation. */
+BK_MUST_CHECK int bk_checkpoint_offsets(const struct bk_checkpoint *checkpoint,
+                                        int64_t next[BK_SHARDS_MAX]);
 /** Load one named generation of a folder that need not be ours. BK_OK, BK_ENOENT, BK_ECORRUPT,
  *  BK_EUNSUPPORTED, BK_ELIMIT (state.bytes_max is too small for it), each with a reason. After an
  *  error the engine is empty. Any thread. */

@@ -387,6 +387,29 @@ int bk_generation_load(const char *dir, const char *name, struct bk_engine *engi
     return err;
 }
 
+int bk_checkpoint_offsets(const struct bk_checkpoint *cp, int64_t next[BK_SHARDS_MAX])
+{
+    uint64_t numbers[BKC_GENERATIONS_SEEN_MAX];
+    int count = bkc_generations(cp->dir, cp->prefix, numbers, BKC_GENERATIONS_SEEN_MAX);
+    for (int i = 0; i < count; i++) {
+        char name[64], folder[BKC_PATH_MAX];
+        struct bkc_manifest manifest;
+        struct bk_reason ignored;
+        bkc_generation_name(name, cp->prefix, numbers[i]);
+        snprintf(folder, sizeof folder, "%s/%s", cp->dir, name);
+        if (bkc_manifest_read(folder, &manifest, &ignored) != BK_OK) continue;
+        memset(next, 0, BK_SHARDS_MAX * sizeof *next);
+        for (uint32_t f = 1; f < manifest.file_count; f++) {
+            const struct bkc_file *file = &manifest.files[f];
+            if (file->partition >= 0 && file->partition < BK_SHARDS_MAX)
+                next[file->partition] = file->next_offset;
+        }
+        bkc_manifest_deinit(&manifest);
+        return BK_OK;
+    }
+    return BK_ENOENT;
+}
+
 /* Whether a damaged generation may be passed over: an older one may be whole. */
 static bool is_damage(int err)
 {

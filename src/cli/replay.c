@@ -240,6 +240,18 @@ static int open_checkpoint(struct replay *replay, struct bk_reason *reason)
     return code;
 }
 
+/* What happens once at a record -- a dead letter, a merge, an erasure in Redis -- is the running
+ * state's to do, and no replay does it. So one that takes its place goes no further than that one
+ * was, and the next `run` reads the rest. */
+static void stop_where_it_stood(struct replay *replay)
+{
+    int64_t next[BK_SHARDS_MAX], *until = replay->range.to.offset;
+    if (!replay->in_place || bk_checkpoint_offsets(replay->checkpoint, next) != BK_OK) return;
+    for (int p = 0; p < BK_SHARDS_MAX; p++)
+        until[p] = until[p] < 0 ? next[p] : bk_min_i64(until[p], next[p]);
+    fprintf(stderr, "reads up to where the state before it stood; the next `run` reads the rest\n");
+}
+
 static struct bk_source *open_source(struct replay *replay, struct bk_reason *reason)
 {
     struct bk_source_events events = bk__replay_range_events(
@@ -264,6 +276,7 @@ static int start(struct replay *replay)
     int err = open_checkpoint(replay, &reason);
     if (err != BK_OK) return bk__cli_fail(bk__cli_exit_of(err), "%s", reason.text);
     bk_pipeline_mute(replay->pl);
+    stop_where_it_stood(replay);
     struct bk_source *source = open_source(replay, &reason);
     if (!source) return bk__cli_fail(BK_EXIT_CONFIG, "%s", reason.text);
     replay->sink.ops = &sink_ops;

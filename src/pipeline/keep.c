@@ -167,6 +167,17 @@ static void adopt(struct bk_pipeline *pl, const struct bk_generation *generation
     bk_log_info("pipeline", "promoted generation=%s", generation->name);
 }
 
+/* What happens once at a record -- a letter, a merge, an erasure -- is the running state's to do: a
+ * replay does none of it. A generation that has read further waits until this state was there. */
+static bool is_ahead(const struct bk_pipeline *pl, const struct bk_engine *engine)
+{
+    for (int32_t p = 0; p < engine->shard_top; p++)
+        if (engine->shards[p] && pl->is_assigned[p] &&
+            bk_shard_totals(engine->shards[p])->next_offset > next_of(pl, p))
+            return true;
+    return false;
+}
+
 void bk__step_promotion(struct bk_pipeline *pl)
 {
     struct bk_generation generation;
@@ -174,6 +185,7 @@ void bk__step_promotion(struct bk_pipeline *pl)
     if (!pl->promotion) return;
     int err = bk_promotion_poll(pl->promotion, &generation, &reason);
     if (err == BK_EAGAIN) return;
+    if (err == BK_OK && is_ahead(pl, bk_promotion_engine(pl->promotion))) return;
     if (err == BK_OK)
         err = fits(pl, bk__topic_partitions(pl), generation.topic_partitions, &reason);
     if (err == BK_OK)

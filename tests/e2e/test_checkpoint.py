@@ -127,6 +127,7 @@ def stands_by(story, chance, shop, folder, run):
 
 def replayed(story, shop, run):
     shop.put("CustomerErased", "c:gone")  # what Redis has to be asked for is no replay's business
+    shop.view("c:leaving", ITEMS[0])
     current(run, shop)
     code, name, err = run.command("replay")
     story.check(code == 0 and re.fullmatch(r"replay-\d+\n", name), f"replay leaves a generation: {err.strip().splitlines()[-1] if err.strip() else ''}")
@@ -147,6 +148,9 @@ def replayed(story, shop, run):
 
 
 def grown(story, shop, run):
+    shop.put("CustomerErased", "c:leaving")  # while nobody runs
+    shop.sent()
+    was_there = run.list("c:leaving", "home")
     for future in shop.admin.create_partitions([confluent_kafka.admin.NewPartitions(shop.topic, 6)]).values():
         future.result(10)
     time.sleep(0.5)
@@ -159,6 +163,8 @@ def grown(story, shop, run):
     current(run, shop)
     story.check(code == 0 and name.startswith("generation-") and f"loaded generation={name.strip()}" in run.log,
                 f"replay --in-place builds the state anew, and it starts with that ({name.strip()})")
+    story.check(was_there and wait_for(lambda: run.list("c:leaving", "home") is None, 5),
+                "what came since the last run is the next one's: who was erased meanwhile has no list any more")
     run.stop()
 
 

@@ -210,6 +210,35 @@ static void nothing_is_published_before_a_promoted_state_has_passed_what_readers
     bk_checkpoint_close(&checkpoint);
 }
 
+/* What happens once at a record is the running state's to do: a letter, a merge, an erasure. */
+static void a_generation_that_is_ahead_waits_until_the_running_state_was_there(void **state)
+{
+    (void)state;
+    struct sim_plan plan = sim_plan_calm(16);
+    struct bk_reason reason = {{0}};
+    leave_a_generation(true);
+    open_world(&plan);
+    struct bk_checkpoint *checkpoint = open_folder();
+    bk_pipeline_attach_checkpoint(world.pl, checkpoint, NULL);
+    sim_sink_connect(&world.sink, false);
+    world.source.part[0].visible = 10; /* it lags behind on ada */
+    sim_world_pass(&world, 1000, 10);
+    assert_int_equal(bk_pipeline_promote(world.pl, "generation-0000000001", &reason), BK_OK);
+    for (int i = 0; i < 200; i++) {
+        usleep(1000);
+        sim_world_pass(&world, 10, 10);
+    }
+    assert_int_equal(next_of(0), 10);
+    assert_int_equal(bk_pipeline_promote(world.pl, "generation-0000000001", &reason), BK_EAGAIN);
+    world.source.part[0].visible = EACH;
+    sim_world_pass(&world, 1000, 10);
+    sim_world_until_done(&world);
+    assert_int_equal(world.source.delivered, 2 * EACH); /* none was passed over */
+    assert_int_equal(bk_pipeline_promote(world.pl, "generation-0000000001", &reason), BK_OK);
+    sim_world_close(&world);
+    bk_checkpoint_close(&checkpoint);
+}
+
 static void what_is_loaded_is_shown_when_it_has_caught_up_and_not_before(void **state)
 {
     (void)state;
@@ -486,6 +515,7 @@ int main(void)
         STORY(what_is_loaded_is_published_where_the_partition_is_ours),
         STORY(a_generation_that_lacks_a_partition_is_promoted_and_reads_it_from_its_beginning),
         STORY(nothing_is_published_before_a_promoted_state_has_passed_what_readers_have),
+        STORY(a_generation_that_is_ahead_waits_until_the_running_state_was_there),
         STORY(what_is_loaded_is_shown_when_it_has_caught_up_and_not_before),
         STORY(what_is_promoted_is_published_where_the_partition_is_ours),
         STORY(a_topic_with_more_partitions_than_the_generation_knew_is_refused),
