@@ -9,8 +9,8 @@
  *     <code> TAB <reason> LF                  code is one of enum bk_error
  *
  * `printf 'status\n' | nc -NU /tmp/basketry.sock` asks by hand. One request a connection, at most
- * BK_CONTROL_CLIENTS_MAX connections, each ended when it neither asks nor reads for
- * BK_CONTROL_IDLE_MS. Handlers run on the loop, must not block and have at most 1 ms a call: long
+ * BK_CONTROL_CLIENTS_MAX connections, each ended when its question is not whole, or it reads nothing,
+ * for BK_CONTROL_IDLE_MS. Handlers run on the loop, must not block and have at most 1 ms a call: long
  * answers page by a cursor.
  */
 #ifndef BASKETRY_CONTROL_H

@@ -6,8 +6,8 @@
  *   close callback and nowhere else.
  * BOUNDS
  *   connections (BK_CONTROL_CLIENTS_MAX: one more is told so and closed), bytes of a line, bytes
- *   of an answer, and time: one sweep a second ends whoever made no progress for
- *   BK_CONTROL_IDLE_MS, so a client that asks and never reads costs its buffer for ten seconds.
+ *   of an answer, and time: one sweep a second ends whoever has not asked BK_CONTROL_IDLE_MS after it came, however many bytes
+ *   it sent, or reads no slice in that time: a client that asks and never reads costs its buffer for ten seconds.
  * ORDER
  *   bind, chmod, listen: nobody can connect before listen, so the file is never open to others.
  */
@@ -33,7 +33,7 @@ struct client {
     enum client_state state;
     uv_pipe_t pipe;
     uv_write_t write;
-    uint64_t progress_ms; /* loop time of the last byte in or out        */
+    uint64_t progress_ms; /* loop time of its begin, its question, the last slice written */
     uint32_t len;         /* of the line so far                          */
     struct bk_buf out;
     size_t sent;
@@ -135,6 +135,7 @@ static void answer(struct client *client, uint32_t line_len)
     uint64_t from_ns = uv_hrtime();
     uv_read_stop((uv_stream_t *)&client->pipe);
     client->state = ANSWERING;
+    client->progress_ms = uv_now(control->loop);
     client->line[line_len] = '\0';
     bk_str_t line = bk_str(client->line, line_len);
     bk_control_answer(control->handlers, control->handler_count, control->arg, line, &client->out);
@@ -168,8 +169,7 @@ static void on_read(uv_stream_t *stream, ssize_t got, const uv_buf_t *buf)
         return;
     }
     const char *newline = memchr(client->line + client->len, '\n', (size_t)got);
-    client->len += (uint32_t)got;
-    client->progress_ms = uv_now(client->control->loop);
+    client->len += (uint32_t)got; /* no progress: a whole question is */
     if (newline)
         answer(client, (uint32_t)(newline - client->line));
     else if (client->len == sizeof client->line)

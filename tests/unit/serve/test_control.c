@@ -332,9 +332,15 @@ static void whoever_makes_no_progress_is_ended(void **state)
 {
     struct service *service = *state;
     int silent = open_raw(service->path), deaf = open_raw(service->path);
+    int slow = open_raw(service->path); /* a byte a second: it would hold its place for an hour */
     say(deaf, "fill\t4000000\n", 13);
     say(silent, "ec", 2);
-    sleep(BK_CONTROL_IDLE_MS / 1000 + 2);
+    for (int second = 0; second < BK_CONTROL_IDLE_MS / 1000 + 2; second++) {
+        (void)!send(slow, "e", 1, MSG_NOSIGNAL);
+        sleep(1);
+    }
+    assert_int_equal(send(slow, "e", 1, MSG_NOSIGNAL), -1);
+    close(slow);
     hears(silent, "");
     struct bk_buf all = hear(deaf);
     assert_true(all.len > 0 && all.len < 4000000);
