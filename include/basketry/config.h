@@ -134,6 +134,9 @@ BK_MUST_CHECK int bk_config_read_environment(struct bk_config *cfg, struct bk_re
 /** Apply one "section.key=value" (the argument of -X). */
 BK_MUST_CHECK int bk_config_set(struct bk_config *cfg, const char *assignment,
                                 struct bk_reason *reason);
+/** Do the values, each of them allowed, go together? After all was read. 0, or BK_EINVAL with a reason
+ *  that names the keys: two topics of one name. */
+BK_MUST_CHECK int bk_config_check(const struct bk_config *cfg, struct bk_reason *reason);
 /** Copy the keys marked RELOAD from `fresh`; append the names of RESTART keys that differ to
  * `waiting` (one a line), which change nothing before the next start. Returns how many took effect.
  * Properties of librdkafka count as one RESTART key each list. */

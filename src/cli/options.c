@@ -180,6 +180,7 @@ static int read_configuration(struct cli_line *line, const struct reading *r)
     if (!error) error = bk_config_read_environment(line->cfg, &reason);
     for (size_t i = 0; i < r->assignment_count && !error; i++)
         error = bk_config_set(line->cfg, r->assignments[i], &reason);
+    if (!error) error = bk_config_check(line->cfg, &reason);
     return error ? bk__cli_fail(BK_EXIT_CONFIG, "%s", reason.text) : BK_CLI_GO_ON;
 }
 

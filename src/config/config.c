@@ -395,3 +395,24 @@ int bk_config_reload(struct bk_config *cfg, const struct bk_config *fresh, struc
         bk_buf_cstr(waiting, "kafka.producer\n");
     return changed;
 }
+
+/* One topic under two names is read as what it is not; letters in shop.events are read as events, and
+ * written again, for ever. */
+int bk_config_check(const struct bk_config *cfg, struct bk_reason *reason)
+{
+    const struct {
+        const char *key, *topic;
+    } topics[] = {{"kafka.topic_events", cfg->kafka_topic_events},
+                  {"kafka.topic_products", cfg->kafka_topic_products},
+                  {"kafka.topic_stock", cfg->kafka_topic_stock},
+                  {"kafka.topic_customers", cfg->kafka_topic_customers},
+                  {"kafka.topic_dlq", cfg->kafka_topic_dlq}};
+    for (size_t i = 1; i < BK_COUNTOF(topics); i++)
+        for (size_t j = 0; j < i; j++)
+            if (topics[i].topic[0] && strcmp(topics[i].topic, topics[j].topic) == 0)
+                return bk_reason_set(reason, BK_EINVAL,
+                                     "%s and %s are both \"%s\": each wants a "
+                                     "topic of its own",
+                                     topics[j].key, topics[i].key, topics[i].topic);
+    return BK_OK;
+}

@@ -519,6 +519,34 @@ static void the_reference_beside_the_code_is_current(void **state)
     bk_buf_deinit(&want), bk_buf_deinit(&have);
 }
 
+static void each_topic_is_one_thing_only(void **state)
+{
+    (void)state;
+    static const char *const keys[] = {"kafka.topic_events", "kafka.topic_products",
+                                       "kafka.topic_stock", "kafka.topic_customers",
+                                       "kafka.topic_dlq"};
+    struct bk_reason reason = {""};
+    char assignment[80];
+    for (size_t i = 0; i < BK_COUNTOF(keys); i++)
+        for (size_t j = 0; j < i; j++) {
+            struct bk_config *cfg = bk_config_create();
+            assert_int_equal(bk_config_check(cfg, &reason), BK_OK);
+            for (size_t n = j; n <= i; n += i - j) {
+                snprintf(assignment, sizeof assignment, "%s=one", keys[n]);
+                assert_int_equal(bk_config_set(cfg, assignment, &reason), BK_OK);
+            }
+            assert_int_equal(bk_config_check(cfg, &reason), BK_EINVAL);
+            assert_non_null(strstr(reason.text, keys[i]));
+            assert_non_null(strstr(reason.text, keys[j]));
+            bk_config_destroy(&cfg);
+        }
+    struct bk_config *cfg = bk_config_create(); /* what is turned off is no topic */
+    assert_int_equal(bk_config_set(cfg, "kafka.topic_stock=", &reason), BK_OK);
+    assert_int_equal(bk_config_set(cfg, "kafka.topic_dlq=", &reason), BK_OK);
+    assert_int_equal(bk_config_check(cfg, &reason), BK_OK);
+    bk_config_destroy(&cfg);
+}
+
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -549,6 +577,7 @@ int main(void)
         T(a_dump_read_again_gives_the_same_configuration),
         T(the_digest_follows_what_shapes_state_and_nothing_else),
         T(a_reload_takes_what_it_may_and_names_the_rest),
+        T(each_topic_is_one_thing_only),
         T(the_reference_beside_the_code_is_current),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
