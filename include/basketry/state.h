@@ -146,7 +146,7 @@ struct bk_item {
 };
 _Static_assert(sizeof(struct bk_item) == 176, "whole units of 16 bytes");
 
-/** UNPOSTED: postings were dropped for want of memory. FORGOT << kind: a row of that kind was
+/** UNPOSTED: postings were dropped, or one was refused, for want of memory. FORGOT << kind: a row of that kind was
  *  dropped, or an addition refused, for want of memory: what it counts is at most the truth. */
 enum {
     BK_ITEM_DIRTY = 1,

@@ -22,8 +22,9 @@ static int by_total_then_id(const void *a, const void *b)
     return bk_str_cmp(x->id, y->id);
 }
 
-static int put_row(struct bk_buf *out, const struct bk_shared *shared, bk_ref_t row)
+static int put_row(struct bk_buf *out, const struct bk_shared *shared, uint32_t item, int kind)
 {
+    bk_ref_t row = bk_item(shared, item)->rows[kind];
     uint32_t count = bk_map_count(&shared->heap, row), n = 0;
     struct shown_pair *shown = malloc((count ? count : 1) * sizeof *shown);
     if (!shown) return BK_ENOMEM;
@@ -31,8 +32,8 @@ static int put_row(struct bk_buf *out, const struct bk_shared *shared, bk_ref_t 
     for (uint32_t at = 0; (pair = bk_map_next(&shared->heap, row, &at)) != NULL;)
         shown[n++] = (struct shown_pair){bk_item_id(shared, pair->partner), *pair};
     qsort(shown, n, sizeof *shown, by_total_then_id);
-    bool lossy = row && (bk_map_head(&shared->heap, row)->flags & BK_ROW_LOSSY);
-    bk_buf_printf(out, "{\"lossy\":%s,\"partners\":[", lossy ? "true" : "false");
+    bk_buf_printf(out, "{\"lossy\":%s,\"partners\":[",
+                  bk_row_is_lossy(shared, item, kind) ? "true" : "false");
     for (uint32_t i = 0; i < n; i++) {
         bk_buf_cstr(out, i ? ",{\"id\":" : "{\"id\":");
         bk_buf_json(out, shown[i].id);
@@ -83,7 +84,7 @@ int bk_inspect_item(const struct bk_instance *instance, bk_str_t id, struct bk_b
     for (int kind = 0; kind < BK_PAIR_KIND_COUNT; kind++) {
         bk_buf_printf(out, "%s\"%s\":", kind ? "," : "",
                       bk_pair_kind_label((enum bk_pair_kind)kind));
-        if (put_row(out, shared, item->rows[kind]) != BK_OK)
+        if (put_row(out, shared, number, kind) != BK_OK)
             return bk_reason_set(reason, BK_ENOMEM, "no memory to sort the pairs");
     }
     bk_buf_cstr(out, "}}");

@@ -136,11 +136,10 @@ static void post_receipt(struct bk__turn *turn, uint32_t lines)
     uint64_t subject = bk_subject(turn->shard, turn->subject)->id_hash;
     uint64_t key = bk_mix(bk_mix(subject ^ (uint64_t)turn->time_ms) + BK_POSTING_RECEIPT);
     uint32_t posted = bk__posted_create(turn->engine, key);
-    if (!posted) return;
     for (uint32_t i = 0; i < lines; i++)
         bk__posted_add(turn->engine, BK_POSTING_RECEIPT, posted, scratch->line_item[i],
                        bk__seconds(turn->time_ms));
-    bk__posted_release(turn->engine, posted);
+    if (posted) bk__posted_release(turn->engine, posted);
 }
 
 /* What one line teaches about the others, which stand anywhere in its row: they are brought first,

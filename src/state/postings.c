@@ -118,6 +118,12 @@ static struct bk_postings *ring_with_room(struct bk_engine *engine, enum bk_post
                      cap < engine->params.postings_max ? cap : engine->params.postings_max);
 }
 
+/* Of what the item's postings were to name, something is missing for want of memory. */
+static void lose(struct bk_engine *engine, uint32_t item)
+{
+    bk__item(&engine->shared, item)->flags |= BK_ITEM_UNPOSTED;
+}
+
 static bool drop_ring(struct bk_engine *engine, enum bk_posting_kind kind, uint32_t item)
 {
     struct bk_shared *shared = &engine->shared;
@@ -128,7 +134,7 @@ static bool drop_ring(struct bk_engine *engine, enum bk_posting_kind kind, uint3
         bk__posted_release(engine, ring_at(ring, i)->session);
     bk_arena_free(&shared->heap, ref, ring_bytes(ring->cap));
     bk__item(shared, item)->postings[kind] = 0;
-    bk__item(shared, item)->flags |= BK_ITEM_UNPOSTED;
+    lose(engine, item);
     return true;
 }
 
@@ -148,10 +154,17 @@ void bk__posted_add(struct bk_engine *engine, enum bk_posting_kind kind, uint32_
                     uint32_t item, uint32_t time_s)
 {
     struct bk_shared *shared = &engine->shared;
-    if (!session_grow(engine, number, item)) return;
+    if (!engine->params.postings_max) return;
+    if (!number || !session_grow(engine, number, item)) {
+        lose(engine, item);
+        return;
+    }
     struct bk_posting fresh = {number, time_s, posted_read(shared, number)->count - 1u};
     struct bk_postings *ring = ring_with_room(engine, kind, item);
-    if (!ring) return;
+    if (!ring) {
+        lose(engine, item);
+        return;
+    }
     if (ring->count == ring->cap) { /* full: the oldest goes, unless it is the new one */
         struct bk_posting oldest = *ring_at(ring, 0);
         if (is_older(shared, fresh, oldest)) return;

@@ -190,9 +190,8 @@ static void post(struct bk__turn *turn, struct bk_session *sess, uint32_t item)
         sess->taught = 1;
         bk__totals(&turn->engine->shared)->sessions++;
     }
-    if (sess->posted)
-        bk__posted_add(turn->engine, BK_POSTING_SESSION, sess->posted, item,
-                       bk__seconds(turn->time_ms));
+    bk__posted_add(turn->engine, BK_POSTING_SESSION, sess->posted, item,
+                   bk__seconds(turn->time_ms));
 }
 
 void bk__session_see(struct bk__turn *turn, uint32_t item, uint16_t weight)

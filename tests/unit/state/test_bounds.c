@@ -295,6 +295,33 @@ static void who_comes_back_is_not_the_one_to_go(void **state)
     bk_engine_deinit(&engine);
 }
 
+/* Among the first that the hand comes by, and bought again since. */
+static void the_rows_of_an_item_in_use_are_not_the_ones_to_go(void **state)
+{
+    (void)state;
+    struct bk_state_params params = told_params();
+    struct bk_engine engine;
+    params.bytes_max = 1 << 20;
+    params.shards_max = 1;
+    params.postings_max = 0;
+    params.pair_partners_max = 6;
+    told_engine(&engine, &params);
+    for (uint32_t i = 0; i < 8000; i++) {
+        char items[32];
+        snprintf(items, sizeof items, "i%u i%u", i % 700, (i * 7 + i / 700 * 11 + 3) % 700);
+        if (i > 8 && i % 4 == 0) snprintf(items, sizeof items, "milk bread");
+        told_now(&engine, tell_purchase("ada", told_name("o", i), items,
+                                        TOLD_START + i * (int64_t)TOLD_HOUR));
+    }
+    assert_true(counter(&engine, BK_STATE_ROWS_EVICTED) > 50);
+    uint32_t milk = told_item(&engine, "milk"), bread = told_item(&engine, "bread");
+    assert_false(bk_row_is_lossy(&engine.shared, milk, BK_PAIR_BOUGHT));
+    const struct bk_pair *pair = bk_map_find(
+        &engine.shared.heap, bk_item(&engine.shared, milk)->rows[BK_PAIR_BOUGHT], bread);
+    assert_int_equal(pair->total, 1997);
+    bk_engine_deinit(&engine);
+}
+
 static void ids_are_known_within_the_ring_and_new_beyond_it(void **state)
 {
     (void)state;
@@ -330,6 +357,7 @@ int main(void)
         cmocka_unit_test(a_full_history_lets_the_weakest_item_go),
         cmocka_unit_test(a_row_that_was_evicted_stays_marked_as_lossy),
         cmocka_unit_test(who_comes_back_is_not_the_one_to_go),
+        cmocka_unit_test(the_rows_of_an_item_in_use_are_not_the_ones_to_go),
         cmocka_unit_test(ids_are_known_within_the_ring_and_new_beyond_it),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

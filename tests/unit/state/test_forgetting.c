@@ -150,6 +150,9 @@ static void session_consent_forgets_the_history_and_keeps_the_cart(void **state)
     assert_int_equal(sub->history, 0);
     assert_int_equal(sub->marks, 0);
     assert_int_equal(sub->receipts, 0);
+    assert_int_equal(sub->bought_s, 0);
+    assert_int_equal(sub->lines_x16, 0);
+    for (int day = 0; day < BK_WEEKDAYS; day++) assert_int_equal(sub->weekday[day], 0);
     assert_int_equal(bk_map_count(&shard->heap, sub->cart), 1);
     struct told bought = tell_purchase(WHO, "last", "milk", t + 1);
     bought.event.consent = BK_CONSENT_UNKNOWN; /* the subject's own consent holds */
