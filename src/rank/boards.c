@@ -56,8 +56,8 @@ static float ring_sum(const uint32_t *slot, uint32_t newest, uint32_t epoch, uin
 {
     float sum = 0;
     for (uint32_t back = from; back < to; back++) {
-        if (back > epoch || epoch - back > newest || newest - (epoch - back) >= BK_EPOCH_SLOTS)
-            continue;
+        uint32_t age = newest - (epoch - back); /* of an epoch after the newest: very large */
+        if (back > epoch || age >= BK_EPOCH_SLOTS) continue;
         sum += (float)slot[(epoch - back) % BK_EPOCH_SLOTS];
     }
     return sum;

@@ -109,7 +109,7 @@ uint32_t bk__diversify(const struct bk__view *view, struct bk__candidate *best[]
         chosen[n] = one.variant;
         seen[next].candidate = NULL;
         uint32_t variants = 0;
-        for (uint32_t i = 0; i <= n; i++) variants += one.variant && chosen[i] == one.variant;
+        for (uint32_t i = 0; i <= n; i++) variants += chosen[i] == one.variant;
         note_chosen(seen, count, &one, variants);
     }
     return n;

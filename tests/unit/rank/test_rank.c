@@ -1,6 +1,5 @@
 /* test_rank.c -- lists small enough to be computed by hand, and the rules no score can buy off. */
-#include "basketry/rank.h"
-#include "support/events.h"
+#include "support/ranked_shop.h"
 
 #include <math.h>
 #include <setjmp.h>
@@ -8,74 +7,6 @@
 #include <stdlib.h>
 
 #include <cmocka.h>
-
-struct shop {
-    struct bk_engine engine;
-    struct bk_ranker *ranker;
-    struct bk_list list;
-    int64_t now;
-};
-
-/* A shop whose only scorer is this one, for every situation; BK_SCORER_COUNT: the default
- * weights. */
-static void shop_open(struct shop *shop, enum bk_scorer only)
-{
-    struct bk_state_params params = told_params();
-    struct bk_weights weights = {0};
-    if (only == BK_SCORER_COUNT)
-        bk_weights_default(&weights);
-    else
-        for (int situation = 0; situation < BK_SITUATION_COUNT; situation++)
-            weights.weight[situation][only] = 1.0f;
-    told_engine(&shop->engine, &params);
-    assert_non_null(bk_engine_shard(&shop->engine, 0));
-    shop->ranker = bk_ranker_create(&shop->engine, &weights);
-    assert_non_null(shop->ranker);
-    shop->now = TOLD_START;
-}
-
-static void shop_close(struct shop *shop)
-{
-    bk_ranker_destroy(&shop->ranker);
-    assert_null(shop->ranker);
-    bk_engine_deinit(&shop->engine);
-}
-
-static void view(struct shop *shop, const char *customer, const char *items)
-{
-    struct told words = tell_lines(tell(BK_EVENT_ITEM_VIEWED, customer, 0), items);
-    for (uint32_t i = 0; i < words.event.line_count; i++)
-        told_now(&shop->engine,
-                 tell_view(customer, words.event.lines[i].item.p, shop->now += 1000));
-    told_free(&words);
-}
-
-static void buy(struct shop *shop, const char *customer, const char *items)
-{
-    static uint32_t orders;
-    told_now(&shop->engine,
-             tell_purchase(customer, told_name("order-", orders++), items, shop->now += 1000));
-}
-
-static void ask(struct shop *shop, const char *customer, enum bk_context context)
-{
-    uint32_t subject = customer ? told_subject(&shop->engine, 0, customer) : 0;
-    bk_rank(shop->ranker, shop->engine.shards[0], subject, context, shop->now, BK_LIST_MAX,
-            &shop->list);
-}
-
-static uint32_t place_of(const struct shop *shop, const char *item)
-{
-    uint32_t handle = told_item(&shop->engine, item), place = 0;
-    assert_int_not_equal(handle, 0);
-    while (place < shop->list.count && shop->list.item[place].item != handle) place++;
-    return place;
-}
-
-static bool is_listed(const struct shop *shop, const char *item)
-{
-    return place_of(shop, item) < shop->list.count;
-}
 
 /* The place holds this item with this score, because of that one (NULL: none), seen so often. */
 static void expect(const struct shop *shop, uint32_t place, const char *item, double score,
@@ -99,10 +30,10 @@ static void bought_together_is_the_shrunk_cosine_of_receipts(void **state)
     (void)state;
     struct shop shop;
     shop_open(&shop, BK_SCORER_BOUGHT);
-    buy(&shop, "u1", "a b");
-    buy(&shop, "u2", "a b");
-    buy(&shop, "u3", "b a a");
-    buy(&shop, "u4", "a c");
+    shop_buy(&shop, "u1", "a b");
+    shop_buy(&shop, "u2", "a b");
+    shop_buy(&shop, "u3", "b a a");
+    shop_buy(&shop, "u4", "a c");
     bk_rank_item(shop.ranker, told_item(&shop.engine, "a"), BK_PAIR_BOUGHT, shop.now, 1, 20,
                  &shop.list);
     assert_int_equal(shop.list.count, 2);
@@ -115,7 +46,7 @@ static void bought_together_is_the_shrunk_cosine_of_receipts(void **state)
     assert_true(fabs((double)shop.list.confidence - confidence) < 1e-6);
     /* In a cart the same, as shares; the line added last counts whole, the one before it 0.85. */
     told_now(&shop.engine, tell_cart("dora", BK_CART_ADD, "c b", shop.now));
-    ask(&shop, "dora", BK_CONTEXT_CART);
+    shop_ask(&shop, "dora", BK_CONTEXT_CART);
     expect(&shop, 0, "a", 1.0, "b", 3); /* the only candidate: b, c are in the cart */
     shop_close(&shop);
 }
@@ -125,11 +56,11 @@ static void cart_lines_fade_by_age_and_because_names_the_strongest(void **state)
     (void)state;
     struct shop shop;
     shop_open(&shop, BK_SCORER_BOUGHT);
-    buy(&shop, "u1", "a x");
-    buy(&shop, "u2", "a y");
-    buy(&shop, "u3", "b y");
+    shop_buy(&shop, "u1", "a x");
+    shop_buy(&shop, "u2", "a y");
+    shop_buy(&shop, "u3", "b y");
     told_now(&shop.engine, tell_cart("dora", BK_CART_ADD, "a b", shop.now));
-    ask(&shop, "dora", BK_CONTEXT_CART);
+    shop_ask(&shop, "dora", BK_CONTEXT_CART);
     double a = 0.97 * pow(22, -5 / 8.0), b = pow(21, -5 / 8.0); /* no order is kept yet */
     double ab = a * pow(21, -3 / 8.0), ay = a * pow(22, -3 / 8.0), by = b * pow(22, -3 / 8.0);
     double total = ab + ay + by;
@@ -145,15 +76,15 @@ static void rules_weigh_three_two_one_and_halve_with_every_event(void **state)
     (void)state;
     struct shop shop;
     shop_open(&shop, BK_SCORER_NEXT);
-    view(&shop, "u1", "x y z w v");
-    view(&shop, "dora", "x");
-    ask(&shop, "dora", BK_CONTEXT_HOME);
+    shop_view(&shop, "u1", "x y z w v");
+    shop_view(&shop, "dora", "x");
+    shop_ask(&shop, "dora", BK_CONTEXT_HOME);
     assert_int_equal(shop.list.situation, BK_SITUATION_HOME_LIVE);
     expect(&shop, 0, "y", 3 / 6.0, "x", 3);
     expect(&shop, 1, "z", 2 / 6.0, "x", 2);
     expect(&shop, 2, "w", 1 / 6.0, "x", 1);
-    view(&shop, "dora", "y"); /* x > y is 6 now; x was seen one event ago */
-    ask(&shop, "dora", BK_CONTEXT_HOME);
+    shop_view(&shop, "dora", "y"); /* x > y is 6 now; x was seen one event ago */
+    shop_ask(&shop, "dora", BK_CONTEXT_HOME);
     double total = 0.5 * (6 + 2 + 1) + 3 + 2 + 1;
     expect(&shop, 0, "z", (0.5 * 2 + 3) / total, "y", 3);
     expect(&shop, 1, "y", 0.5 * 6 / total, "x", 6);
@@ -167,12 +98,12 @@ static void viewed_together_fades_by_six_tenths_and_weighs_behaviour(void **stat
     (void)state;
     struct shop shop;
     shop_open(&shop, BK_SCORER_VIEWED);
-    view(&shop, "u1", "x p");
-    view(&shop, "u2", "y q");
+    shop_view(&shop, "u1", "x p");
+    shop_view(&shop, "u2", "y q");
     told_now(&shop.engine, tell_cart("dora", BK_CART_ADD, "x", shop.now += 1000));
     told_now(&shop.engine, tell_cart("dora", BK_CART_CLEAR, "", shop.now += 1000));
-    view(&shop, "dora", "y");
-    ask(&shop, "dora", BK_CONTEXT_HOME);
+    shop_view(&shop, "dora", "y");
+    shop_ask(&shop, "dora", BK_CONTEXT_HOME);
     /* x: in a cart once (3), one event ago (0.6), two sessions; y a view (1), two sessions; dora
      * saw both. */
     double x = 3 * 0.6, y = 1, xp = x / sqrt(22.0 * 21.0), yq = y / sqrt(22.0 * 21.0),
@@ -190,10 +121,10 @@ static void viewed_then_bought_leads_from_views_to_purchases(void **state)
     (void)state;
     struct shop shop;
     shop_open(&shop, BK_SCORER_VIEW_BUY);
-    view(&shop, "u1", "tent");
-    buy(&shop, "u1", "stove");
-    view(&shop, "dora", "tent");
-    ask(&shop, "dora", BK_CONTEXT_PRODUCT);
+    shop_view(&shop, "u1", "tent");
+    shop_buy(&shop, "u1", "stove");
+    shop_view(&shop, "dora", "tent");
+    shop_ask(&shop, "dora", BK_CONTEXT_PRODUCT);
     assert_int_equal(shop.list.for_item, told_item(&shop.engine, "tent"));
     expect(&shop, 0, "stove", 1.0, "tent", 1);
     shop_close(&shop);
@@ -204,15 +135,15 @@ static void what_was_seen_comes_again_as_often_as_sessions_go_back_here(void **s
     (void)state;
     struct shop shop;
     shop_open(&shop, BK_SCORER_REPEAT);
-    view(&shop, "dora", "x y x z");
-    ask(&shop, "dora", BK_CONTEXT_HOME);
+    shop_view(&shop, "dora", "x y x z");
+    shop_ask(&shop, "dora", BK_CONTEXT_HOME);
     /* After a new item: once one could stay, and did not; once one could go one back, and did; two
      * back nobody could. */
     expect(&shop, 0, "x", (1 + 5 * 0.12) / 6, NULL, 4);
     expect(&shop, 1, "z", (0 + 5 * 0.15) / 6, NULL, 4);
     expect(&shop, 2, "y", 0.05, NULL, 4);
-    view(&shop, "dora", "z"); /* stays, and after that nothing is known but what is usual */
-    ask(&shop, "dora", BK_CONTEXT_HOME);
+    shop_view(&shop, "dora", "z"); /* stays, and after that nothing is known but what is usual */
+    shop_ask(&shop, "dora", BK_CONTEXT_HOME);
     expect(&shop, 0, "z", 0.15, NULL, 5);
     expect(&shop, 1, "x", 0.12, NULL, 5);
     expect(&shop, 2, "y", 0.05, NULL, 5);
@@ -225,14 +156,14 @@ static void in_a_long_row_what_happened_once_is_chance(void **state)
     struct shop shop;
     shop_open(&shop, BK_SCORER_VIEWED);
     for (uint32_t i = 0; i < 100; i++)
-        view(&shop, told_name("u", i), told_name("hub p", i)); /* 100 partners: still short */
-    view(&shop, "v", "hub p7");
-    view(&shop, "dora", "hub");
-    ask(&shop, "dora", BK_CONTEXT_HOME);
+        shop_view(&shop, told_name("u", i), told_name("hub p", i)); /* 100 partners: still short */
+    shop_view(&shop, "v", "hub p7");
+    shop_view(&shop, "dora", "hub");
+    shop_ask(&shop, "dora", BK_CONTEXT_HOME);
     double often = 2 / sqrt(22.0), once = 1 / sqrt(21.0);
     expect(&shop, 0, "p7", often / (often + 99 * once), "hub", 2);
-    view(&shop, "w", "hub p100"); /* one more */
-    ask(&shop, "dora", BK_CONTEXT_HOME);
+    shop_view(&shop, "w", "hub p100"); /* one more */
+    shop_ask(&shop, "dora", BK_CONTEXT_HOME);
     expect(&shop, 0, "p7", 1.0, "hub", 2);
     shop_close(&shop);
 }
@@ -242,10 +173,10 @@ static void in_a_long_row_what_once_came_two_steps_later_is_chance(void **state)
     (void)state;
     struct shop shop;
     shop_open(&shop, BK_SCORER_NEXT);
-    for (uint32_t i = 0; i < 100; i++) view(&shop, told_name("u", i), told_name("hub p", i));
-    view(&shop, "v", "hub a far");
-    view(&shop, "dora", "hub");
-    ask(&shop, "dora", BK_CONTEXT_HOME);
+    for (uint32_t i = 0; i < 100; i++) shop_view(&shop, told_name("u", i), told_name("hub p", i));
+    shop_view(&shop, "v", "hub a far");
+    shop_view(&shop, "dora", "hub");
+    shop_ask(&shop, "dora", BK_CONTEXT_HOME);
     expect(&shop, 0, "a", 3 / 303.0, "hub", 3); /* far, which would make it 305, is out */
     shop_close(&shop);
 }
@@ -255,15 +186,16 @@ static void a_short_list_reaches_from_its_first_ten(void **state)
     (void)state;
     struct shop shop;
     shop_open(&shop, BK_SCORER_VIEWED);
-    for (uint32_t i = 0; i < 11; i++) view(&shop, told_name("u", i), told_name("x y", i));
-    view(&shop, "v", "y9 no"); /* who was seen elsewhere too goes less with x: the two are last, */
-    view(&shop, "w", "y10 yes"); /* and y10 is before y9 by its id */
-    view(&shop, "dora", "x");
-    ask(&shop, "dora", BK_CONTEXT_HOME);
-    assert_int_equal(place_of(&shop, "y10"), 9);
-    assert_int_equal(place_of(&shop, "y9"), 10);
-    assert_int_equal(shop.list.item[place_of(&shop, "yes")].scorer, BK_SCORER_VIEWED);
-    assert_int_equal(shop.list.item[place_of(&shop, "no")].scorer, BK_SCORER_POPULAR);
+    for (uint32_t i = 0; i < 11; i++) shop_view(&shop, told_name("u", i), told_name("x y", i));
+    shop_view(&shop, "v",
+              "y9 no"); /* who was seen elsewhere too goes less with x: the two are last, */
+    shop_view(&shop, "w", "y10 yes"); /* and y10 is before y9 by its id */
+    shop_view(&shop, "dora", "x");
+    shop_ask(&shop, "dora", BK_CONTEXT_HOME);
+    assert_int_equal(shop_place_of(&shop, "y10"), 9);
+    assert_int_equal(shop_place_of(&shop, "y9"), 10);
+    assert_int_equal(shop.list.item[shop_place_of(&shop, "yes")].scorer, BK_SCORER_VIEWED);
+    assert_int_equal(shop.list.item[shop_place_of(&shop, "no")].scorer, BK_SCORER_POPULAR);
     shop_close(&shop);
 }
 
@@ -272,15 +204,16 @@ static void a_short_list_reaches_for_the_partners_of_its_partners(void **state)
     (void)state;
     struct shop shop;
     shop_open(&shop, BK_SCORER_VIEWED);
-    view(&shop, "u1", "x y");
-    view(&shop, "u2", "y z");
-    view(&shop, "u3", "other");
-    view(&shop, "dora", "x");
-    ask(&shop, "dora", BK_CONTEXT_HOME);
+    shop_view(&shop, "u1", "x y");
+    shop_view(&shop, "u2", "y z");
+    shop_view(&shop, "u3", "other");
+    shop_view(&shop, "dora", "x");
+    shop_ask(&shop, "dora", BK_CONTEXT_HOME);
     expect(&shop, 0, "y", 1.0, "x", 1);
-    assert_int_equal(shop.list.item[place_of(&shop, "z")].scorer, BK_SCORER_VIEWED);
-    assert_int_equal(shop.list.item[place_of(&shop, "z")].because, told_item(&shop.engine, "y"));
-    assert_int_equal(shop.list.item[place_of(&shop, "other")].scorer, BK_SCORER_POPULAR);
+    assert_int_equal(shop.list.item[shop_place_of(&shop, "z")].scorer, BK_SCORER_VIEWED);
+    assert_int_equal(shop.list.item[shop_place_of(&shop, "z")].because,
+                     told_item(&shop.engine, "y"));
+    assert_int_equal(shop.list.item[shop_place_of(&shop, "other")].scorer, BK_SCORER_POPULAR);
     shop_close(&shop);
 }
 
@@ -289,13 +222,13 @@ static void of_two_that_go_as_well_the_rising_one_leads(void **state)
     (void)state;
     struct shop shop;
     shop_open(&shop, BK_SCORER_VIEWED);
-    view(&shop, "u1", "x old");
-    for (int i = 0; i < 30; i++) view(&shop, "u1", "old"); /* points, but no further session */
-    view(&shop, "u2", "x late");
+    shop_view(&shop, "u1", "x old");
+    for (int i = 0; i < 30; i++) shop_view(&shop, "u1", "old"); /* points, but no further session */
+    shop_view(&shop, "u2", "x late");
     shop.now += 7 * (int64_t)TOLD_DAY;
-    for (int i = 0; i < 30; i++) view(&shop, "u2", "late");
-    view(&shop, "dora", "x");
-    ask(&shop, "dora", BK_CONTEXT_HOME);
+    for (int i = 0; i < 30; i++) shop_view(&shop, "u2", "late");
+    shop_view(&shop, "dora", "x");
+    shop_ask(&shop, "dora", BK_CONTEXT_HOME);
     /* A week halves: of late's 31 points 30.5 are left, of old's 15.5. The mean candidate stays
      * where it is. */
     double rate = (30.5 + 15.5) / 62, late = sqrt((30.5 / rate + 20) / 51),
@@ -313,14 +246,14 @@ static void the_newest_forty_sessions_of_an_item_are_its_neighbours(void **state
     (void)state;
     struct shop shop;
     shop_open(&shop, BK_SCORER_NEIGHBOURS);
-    view(&shop, "u", "x gone");
-    for (uint32_t i = 0; i < 39; i++) view(&shop, told_name("v", i), "x here");
-    view(&shop, "dora", "x"); /* hers is the fortieth, and does not vote */
-    ask(&shop, "dora", BK_CONTEXT_HOME);
+    shop_view(&shop, "u", "x gone");
+    for (uint32_t i = 0; i < 39; i++) shop_view(&shop, told_name("v", i), "x here");
+    shop_view(&shop, "dora", "x"); /* hers is the fortieth, and does not vote */
+    shop_ask(&shop, "dora", BK_CONTEXT_HOME);
     double near = exp(-1 / 4.0), value = 1 / (1 + near);
     expect(&shop, 0, "x", value, NULL, 41);
     expect(&shop, 1, "here", near * value, "x", 41);
-    assert_int_not_equal(shop.list.item[place_of(&shop, "gone")].scorer, BK_SCORER_NEIGHBOURS);
+    assert_int_not_equal(shop.list.item[shop_place_of(&shop, "gone")].scorer, BK_SCORER_NEIGHBOURS);
     shop_close(&shop);
 }
 
@@ -329,10 +262,10 @@ static void the_nearest_sixty_sessions_vote_and_nearer_places_count_more(void **
     (void)state;
     struct shop shop;
     shop_open(&shop, BK_SCORER_NEIGHBOURS);
-    for (uint32_t i = 0; i < 45; i++) view(&shop, told_name("u", i), "x a b");
-    for (uint32_t i = 0; i < 45; i++) view(&shop, told_name("v", i), "y c d");
-    view(&shop, "dora", "x y");
-    ask(&shop, "dora", BK_CONTEXT_HOME);
+    for (uint32_t i = 0; i < 45; i++) shop_view(&shop, told_name("u", i), "x a b");
+    for (uint32_t i = 0; i < 45; i++) shop_view(&shop, told_name("v", i), "y c d");
+    shop_view(&shop, "dora", "x y");
+    shop_ask(&shop, "dora", BK_CONTEXT_HOME);
     /* 39 that saw y with her, and 21 of the 39 that saw x, one event longer ago */
     double y = 39, x = 21 * exp(-1 / 3.0), near = exp(-1 / 4.0), far = exp(-2 / 4.0);
     double total = (x + y) * (1 + near + far);
@@ -350,10 +283,10 @@ static void what_was_bought_comes_again_by_097_a_receipt(void **state)
     (void)state;
     struct shop shop;
     shop_open(&shop, BK_SCORER_BUY_AGAIN);
-    buy(&shop, "dora", "m");
-    buy(&shop, "dora", "m n");
-    buy(&shop, "dora", "o");
-    ask(&shop, "dora", BK_CONTEXT_EMAIL);
+    shop_buy(&shop, "dora", "m");
+    shop_buy(&shop, "dora", "m n");
+    shop_buy(&shop, "dora", "o");
+    shop_ask(&shop, "dora", BK_CONTEXT_EMAIL);
     /* The second receipt has two lines; one of four purchases was one again, one of m's two. */
     double usual = 2 / 5.0, two = pow(2, -0.125), n = pow(1 + 0.97 + 0.97 * 0.97, 0.25);
     double m = sqrt((1 + 20 * usual) / 22 / usual), once = sqrt(20 * usual / 21 / usual);
@@ -368,9 +301,9 @@ static void the_popular_are_measured_by_all_acts(void **state)
     (void)state;
     struct shop shop;
     shop_open(&shop, BK_SCORER_POPULAR);
-    buy(&shop, "u1", "a b");
-    buy(&shop, "u2", "a");
-    view(&shop, "u1", "c c");
+    shop_buy(&shop, "u1", "a b");
+    shop_buy(&shop, "u2", "a");
+    shop_view(&shop, "u1", "c c");
     told_now(&shop.engine, tell_cart("u1", BK_CART_ADD, "d", shop.now));
     bk_rank_popular(shop.ranker, shop.now, 20, &shop.list);
     assert_int_equal(shop.list.count, 4);
@@ -381,7 +314,7 @@ static void the_popular_are_measured_by_all_acts(void **state)
     expect(&shop, 2, "d", 4 / (acts + unknown), NULL, 4);
     expect(&shop, 3, "c", 2 / (acts + unknown), NULL, 2);
     shop.now += 7 * (int64_t)TOLD_DAY; /* a week later everything old is worth half */
-    buy(&shop, "u3", "e");
+    shop_buy(&shop, "u3", "e");
     bk_rank_popular(shop.ranker, shop.now, 20, &shop.list);
     acts = acts / 2 + 16 + unknown;
     expect(&shop, 0, "e", 16 / acts, NULL, 16);
@@ -399,17 +332,18 @@ static void equal_scores_rank_by_popularity_then_id_whatever_the_handles(void **
     for (int turn = 0; turn < 4; turn++) {
         struct shop shop;
         shop_open(&shop, BK_SCORER_BOUGHT);
-        for (int i = 0; i < 4; i++) buy(&shop, told_name("u", (uint32_t)i), orders[(i + turn) % 4]);
+        for (int i = 0; i < 4; i++)
+            shop_buy(&shop, told_name("u", (uint32_t)i), orders[(i + turn) % 4]);
         told_now(&shop.engine,
                  tell_cart("u9", BK_CART_ADD, "z", shop.now)); /* more popular, no more bought */
         bk_rank_item(shop.ranker, told_item(&shop.engine, "hub"), BK_PAIR_BOUGHT, shop.now, 1, 20,
                      &shop.list);
         static const char *const expected[] = {"z", "a", "k", "m"};
-        for (uint32_t i = 0; i < 4; i++) assert_int_equal(place_of(&shop, expected[i]), i);
+        for (uint32_t i = 0; i < 4; i++) assert_int_equal(shop_place_of(&shop, expected[i]), i);
         bk_rank_item(shop.ranker, told_item(&shop.engine, "hub"), BK_PAIR_BOUGHT, shop.now, 1, 2,
                      &shop.list);
         assert_int_equal(shop.list.count, 2);
-        for (uint32_t i = 0; i < 2; i++) assert_int_equal(place_of(&shop, expected[i]), i);
+        for (uint32_t i = 0; i < 2; i++) assert_int_equal(shop_place_of(&shop, expected[i]), i);
         shop_close(&shop);
     }
 }
@@ -419,7 +353,7 @@ static void a_list_is_as_long_as_asked_and_never_longer_than_it_may_be(void **st
     (void)state;
     struct shop shop;
     shop_open(&shop, BK_SCORER_COUNT);
-    for (uint32_t i = 0; i < 60; i++) view(&shop, told_name("u", i), told_name("i", i));
+    for (uint32_t i = 0; i < 60; i++) shop_view(&shop, told_name("u", i), told_name("i", i));
     for (uint32_t size = 0; size < 30; size++) {
         bk_rank(shop.ranker, shop.engine.shards[0], told_subject(&shop.engine, 0, "u3"),
                 BK_CONTEXT_HOME, shop.now, size, &shop.list);
@@ -436,7 +370,7 @@ static void an_empty_shop_has_empty_lists(void **state)
     struct shop shop;
     shop_open(&shop, BK_SCORER_COUNT);
     for (enum bk_context context = 0; context < BK_CONTEXT_COUNT; context++) {
-        ask(&shop, NULL, context);
+        shop_ask(&shop, NULL, context);
         assert_int_equal(shop.list.count, 0);
         assert_true(shop.list.confidence == 0.0f);
     }
@@ -448,13 +382,13 @@ static void who_is_unknown_gets_what_is_popular(void **state)
     (void)state;
     struct shop shop;
     shop_open(&shop, BK_SCORER_COUNT);
-    buy(&shop, "u1", "a b");
-    buy(&shop, "u2", "a");
+    shop_buy(&shop, "u1", "a b");
+    shop_buy(&shop, "u2", "a");
     for (enum bk_context context = 0; context < BK_CONTEXT_COUNT; context++) {
         if (context == BK_CONTEXT_USUAL) continue; /* nobody's usual shop is empty */
-        ask(&shop, NULL, context);
+        shop_ask(&shop, NULL, context);
         assert_int_equal(shop.list.count, 2);
-        assert_int_equal(place_of(&shop, "a"), 0);
+        assert_int_equal(shop_place_of(&shop, "a"), 0);
         assert_int_equal(shop.list.item[0].scorer, BK_SCORER_POPULAR);
         assert_int_equal(shop.list.item[0].tags, 1u << BK_SCORER_POPULAR);
         assert_int_equal(shop.list.item[0].because, 0);
@@ -469,23 +403,23 @@ static void what_is_in_the_cart_or_was_dismissed_is_never_listed(void **state)
     (void)state;
     struct shop shop;
     shop_open(&shop, BK_SCORER_COUNT);
-    for (uint32_t i = 0; i < 5; i++) buy(&shop, told_name("u", i), "a b c d");
-    view(&shop, "dora", "a b c d");
+    for (uint32_t i = 0; i < 5; i++) shop_buy(&shop, told_name("u", i), "a b c d");
+    shop_view(&shop, "dora", "a b c d");
     told_now(&shop.engine, tell_cart("dora", BK_CART_ADD, "b", shop.now));
     told_now(&shop.engine, tell_lines(tell(BK_EVENT_ITEM_DISMISSED, "dora", shop.now), "c"));
     told_now(&shop.engine, tell_lines(tell(BK_EVENT_WISHLIST_CHANGED, "dora", shop.now), "d"));
     for (enum bk_context context = 0; context < BK_CONTEXT_COUNT; context++) {
         if (context == BK_CONTEXT_USUAL) continue; /* dora bought nothing */
-        ask(&shop, "dora", context);
-        assert_true(is_listed(&shop, "a"));
-        assert_true(is_listed(&shop, "d") || context == BK_CONTEXT_PRODUCT); /* viewed last */
-        assert_false(is_listed(&shop, "b"));
-        assert_false(is_listed(&shop, "c"));
+        shop_ask(&shop, "dora", context);
+        assert_non_null(shop_listed(&shop, "a"));
+        assert_true(shop_listed(&shop, "d") || context == BK_CONTEXT_PRODUCT); /* viewed last */
+        assert_null(shop_listed(&shop, "b"));
+        assert_null(shop_listed(&shop, "c"));
     }
     told_now(&shop.engine, tell_cart("dora", BK_CART_CLEAR, "", shop.now));
-    ask(&shop, "dora", BK_CONTEXT_HOME);
-    assert_true(is_listed(&shop, "b"));
-    assert_false(is_listed(&shop, "c"));
+    shop_ask(&shop, "dora", BK_CONTEXT_HOME);
+    assert_non_null(shop_listed(&shop, "b"));
+    assert_null(shop_listed(&shop, "c"));
     shop_close(&shop);
 }
 
@@ -494,16 +428,16 @@ static void a_products_list_never_holds_the_product(void **state)
     (void)state;
     struct shop shop;
     shop_open(&shop, BK_SCORER_COUNT);
-    for (uint32_t i = 0; i < 5; i++) view(&shop, told_name("u", i), "a b a c a");
-    view(&shop, "dora", "a b a");
-    ask(&shop, "dora", BK_CONTEXT_PRODUCT);
+    for (uint32_t i = 0; i < 5; i++) shop_view(&shop, told_name("u", i), "a b a c a");
+    shop_view(&shop, "dora", "a b a");
+    shop_ask(&shop, "dora", BK_CONTEXT_PRODUCT);
     assert_int_equal(shop.list.for_item, told_item(&shop.engine, "a"));
-    assert_false(is_listed(&shop, "a"));
-    assert_true(is_listed(&shop, "b"));
+    assert_null(shop_listed(&shop, "a"));
+    assert_non_null(shop_listed(&shop, "b"));
     bk_rank_item(shop.ranker, told_item(&shop.engine, "a"), BK_PAIR_VIEWED, shop.now, 1, 20,
                  &shop.list);
-    assert_false(is_listed(&shop, "a"));
-    assert_true(is_listed(&shop, "b"));
+    assert_null(shop_listed(&shop, "a"));
+    assert_non_null(shop_listed(&shop, "b"));
     shop_close(&shop);
 }
 
@@ -512,16 +446,16 @@ static void discover_shows_only_what_was_never_bought(void **state)
     (void)state;
     struct shop shop;
     shop_open(&shop, BK_SCORER_COUNT);
-    for (uint32_t i = 0; i < 5; i++) buy(&shop, told_name("u", i), "a b c");
-    buy(&shop, "dora", "a");
-    view(&shop, "dora", "b");
-    ask(&shop, "dora", BK_CONTEXT_DISCOVER);
-    assert_false(is_listed(&shop, "a"));
-    assert_true(is_listed(&shop, "b"));
-    assert_true(is_listed(&shop, "c"));
+    for (uint32_t i = 0; i < 5; i++) shop_buy(&shop, told_name("u", i), "a b c");
+    shop_buy(&shop, "dora", "a");
+    shop_view(&shop, "dora", "b");
+    shop_ask(&shop, "dora", BK_CONTEXT_DISCOVER);
+    assert_null(shop_listed(&shop, "a"));
+    assert_non_null(shop_listed(&shop, "b"));
+    assert_non_null(shop_listed(&shop, "c"));
     shop.now += 400 * (int64_t)TOLD_DAY;
-    ask(&shop, "dora", BK_CONTEXT_DISCOVER);
-    assert_false(is_listed(&shop, "a"));
+    shop_ask(&shop, "dora", BK_CONTEXT_DISCOVER);
+    assert_null(shop_listed(&shop, "a"));
     shop_close(&shop);
 }
 
@@ -530,16 +464,16 @@ static void what_was_just_bought_is_not_offered_with_the_next_cart(void **state)
     (void)state;
     struct shop shop;
     shop_open(&shop, BK_SCORER_COUNT);
-    for (uint32_t i = 0; i < 5; i++) buy(&shop, told_name("u", i), "a b c");
-    buy(&shop, "dora", "a");
+    for (uint32_t i = 0; i < 5; i++) shop_buy(&shop, told_name("u", i), "a b c");
+    shop_buy(&shop, "dora", "a");
     told_now(&shop.engine, tell_cart("dora", BK_CART_ADD, "b", shop.now));
     int64_t bought = shop.now;
-    ask(&shop, "dora", BK_CONTEXT_CART);
-    assert_false(is_listed(&shop, "a"));
-    assert_true(is_listed(&shop, "c"));
+    shop_ask(&shop, "dora", BK_CONTEXT_CART);
+    assert_null(shop_listed(&shop, "a"));
+    assert_non_null(shop_listed(&shop, "c"));
     shop.now = bought + 31 * TOLD_MINUTE;
-    ask(&shop, "dora", BK_CONTEXT_CART);
-    assert_true(is_listed(&shop, "a"));
+    shop_ask(&shop, "dora", BK_CONTEXT_CART);
+    assert_non_null(shop_listed(&shop, "a"));
     shop_close(&shop);
 }
 
@@ -548,14 +482,14 @@ static void pairs_of_too_few_shoppers_are_left_out(void **state)
     (void)state;
     struct shop shop;
     shop_open(&shop, BK_SCORER_COUNT);
-    for (int i = 0; i < 9; i++) buy(&shop, "lonely", "secret shame");
-    for (uint32_t i = 0; i < 12; i++) buy(&shop, told_name("u", i), "secret bread");
+    for (int i = 0; i < 9; i++) shop_buy(&shop, "lonely", "secret shame");
+    for (uint32_t i = 0; i < 12; i++) shop_buy(&shop, told_name("u", i), "secret bread");
     uint32_t secret = told_item(&shop.engine, "secret");
     bk_rank_item(shop.ranker, secret, BK_PAIR_BOUGHT, shop.now, 1, 20, &shop.list);
-    assert_true(is_listed(&shop, "shame"));
+    assert_non_null(shop_listed(&shop, "shame"));
     bk_rank_item(shop.ranker, secret, BK_PAIR_BOUGHT, shop.now, 2, 20, &shop.list);
-    assert_false(is_listed(&shop, "shame"));
-    assert_true(is_listed(&shop, "bread"));
+    assert_null(shop_listed(&shop, "shame"));
+    assert_non_null(shop_listed(&shop, "bread"));
     bk_rank_item(shop.ranker, secret, BK_PAIR_BOUGHT, shop.now, 17, 20, &shop.list);
     assert_int_equal(shop.list.count, 0);
     shop_close(&shop);
@@ -568,19 +502,19 @@ static void home_follows_the_session_while_it_lives_and_the_history_at_rest(void
     (void)state;
     struct shop shop;
     shop_open(&shop, BK_SCORER_COUNT);
-    view(&shop, "u1", "x y");
-    buy(&shop, "dora", "milk");
-    view(&shop, "dora", "x");
-    ask(&shop, "dora", BK_CONTEXT_HOME);
+    shop_view(&shop, "u1", "x y");
+    shop_buy(&shop, "dora", "milk");
+    shop_view(&shop, "dora", "x");
+    shop_ask(&shop, "dora", BK_CONTEXT_HOME);
     assert_int_equal(shop.list.situation, BK_SITUATION_HOME_LIVE);
-    assert_true(is_listed(&shop, "y"));
+    assert_non_null(shop_listed(&shop, "y"));
     shop.now += 30 * TOLD_MINUTE; /* to the millisecond it still lives */
-    ask(&shop, "dora", BK_CONTEXT_HOME);
+    shop_ask(&shop, "dora", BK_CONTEXT_HOME);
     assert_int_equal(shop.list.situation, BK_SITUATION_HOME_LIVE);
     shop.now += 1;
-    ask(&shop, "dora", BK_CONTEXT_HOME);
+    shop_ask(&shop, "dora", BK_CONTEXT_HOME);
     assert_int_equal(shop.list.situation, BK_SITUATION_HOME_REST);
-    assert_int_equal(place_of(&shop, "milk"), 0);
+    assert_int_equal(shop_place_of(&shop, "milk"), 0);
     assert_true(shop.list.item[0].tags & 1u << BK_SCORER_BUY_AGAIN);
     shop_close(&shop);
 }
@@ -590,11 +524,11 @@ static void the_reason_is_the_largest_part_and_tags_name_all_parts(void **state)
     (void)state;
     struct shop shop;
     shop_open(&shop, BK_SCORER_COUNT);
-    view(&shop, "u1", "x y z");
-    view(&shop, "u2", "x y");
-    view(&shop, "dora", "x x");
-    ask(&shop, "dora", BK_CONTEXT_HOME);
-    const struct bk_list_item *y = &shop.list.item[place_of(&shop, "y")];
+    shop_view(&shop, "u1", "x y z");
+    shop_view(&shop, "u2", "x y");
+    shop_view(&shop, "dora", "x x");
+    shop_ask(&shop, "dora", BK_CONTEXT_HOME);
+    const struct bk_list_item *y = &shop.list.item[shop_place_of(&shop, "y")];
     assert_true(y->tags & 1u << BK_SCORER_NEXT);
     assert_true(y->tags & 1u << BK_SCORER_VIEWED);
     assert_false(y->tags & 1u << BK_SCORER_REPEAT);
@@ -602,7 +536,7 @@ static void the_reason_is_the_largest_part_and_tags_name_all_parts(void **state)
     assert_int_equal(y->scorer, BK_SCORER_NEIGHBOURS); /* weight 2.0 against 1.0 and 0.3 */
     assert_int_equal(y->evidence, 3);
     assert_int_equal(y->because, told_item(&shop.engine, "x"));
-    const struct bk_list_item *x = &shop.list.item[place_of(&shop, "x")];
+    const struct bk_list_item *x = &shop.list.item[shop_place_of(&shop, "x")];
     assert_int_equal(x->scorer, BK_SCORER_REPEAT);
     assert_int_equal(x->because, 0);
     shop_close(&shop);

@@ -1,80 +1,13 @@
-/* test_usual.c -- the usual shop, where shoppers are, what is rising, and lists of more than one
- * thing. */
-#include "basketry/rank.h"
-#include "support/events.h"
+/* test_usual.c -- the usual shop: what is in it, when it is due, how long it is; and what is
+ * new. */
+#include "support/ranked_shop.h"
 
+#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdio.h>
 
 #include <cmocka.h>
-
-struct shop {
-    struct bk_engine engine;
-    struct bk_ranker *ranker;
-    struct bk_list list;
-    int64_t now;
-};
-
-static void shop_open(struct shop *shop)
-{
-    struct bk_state_params params = told_params();
-    struct bk_weights weights;
-    bk_weights_default(&weights);
-    told_engine(&shop->engine, &params);
-    assert_non_null(bk_engine_shard(&shop->engine, 0));
-    shop->ranker = bk_ranker_create(&shop->engine, &weights);
-    assert_non_null(shop->ranker);
-    shop->now = TOLD_START;
-}
-
-static void shop_close(struct shop *shop)
-{
-    bk_ranker_destroy(&shop->ranker);
-    bk_engine_deinit(&shop->engine);
-}
-
-static void buy_in(struct shop *shop, const char *customer, const char *items, const char *store)
-{
-    static uint32_t orders;
-    struct told told = tell_purchase(customer, told_name("o", orders++), items, shop->now += 1000);
-    if (store) told.event.store = bk_str_c(store);
-    told_now(&shop->engine, told);
-}
-
-static void buy(struct shop *shop, const char *customer, const char *items)
-{
-    buy_in(shop, customer, items, NULL);
-}
-
-static void ask(struct shop *shop, const char *customer, enum bk_context context)
-{
-    bk_rank(shop->ranker, shop->engine.shards[0], told_subject(&shop->engine, 0, customer), context,
-            shop->now, BK_LIST_MAX, &shop->list);
-}
-
-static const struct bk_list_item *listed(const struct shop *shop, const char *item)
-{
-    uint32_t handle = told_item(&shop->engine, item);
-    for (uint32_t i = 0; i < shop->list.count; i++)
-        if (shop->list.item[i].item == handle) return &shop->list.item[i];
-    return NULL;
-}
-
-static void product(struct shop *shop, const char *item, const char *category, const char *brand,
-                    const char *variant)
-{
-    struct bk_line line;
-    struct bk_event event = {.lines = &line};
-    bk_event_reset(&event);
-    bk_line_reset(&line);
-    event.kind = BK_EVENT_PRODUCT;
-    event.line_count = 1;
-    line.item = bk_str_c(item);
-    line.category = bk_str_c(category);
-    event.brand = bk_str_c(brand);
-    event.variant_group = bk_str_c(variant);
-    bk_apply_product(&shop->engine, bk_str_c(item), &event);
-}
 
 /* ---- the usual shop ---- */
 
@@ -82,28 +15,28 @@ static void the_usual_shop_is_as_long_as_the_receipts_and_knows_quantities(void 
 {
     (void)state;
     struct shop shop;
-    shop_open(&shop);
+    shop_open(&shop, BK_SCORER_COUNT);
     for (int week = 0; week < 6; week++) {
-        buy(&shop, "ada", week % 2 ? "milk*3 bread" : "milk*3 bread jam");
+        shop_buy(&shop, "ada", week % 2 ? "milk*3 bread" : "milk*3 bread jam");
         shop.now += 7 * TOLD_DAY;
     }
-    buy(&shop, "bob", "soap rice tea");
-    ask(&shop, "ada", BK_CONTEXT_USUAL);
+    shop_buy(&shop, "bob", "soap rice tea");
+    shop_ask(&shop, "ada", BK_CONTEXT_USUAL);
     assert_int_equal(shop.list.situation, BK_SITUATION_USUAL);
     assert_in_range(shop.list.count, 2, 3);
-    assert_non_null(listed(&shop, "milk"));
-    assert_non_null(listed(&shop, "bread"));
-    assert_null(listed(&shop, "soap")); /* never bought by ada */
-    assert_int_equal(listed(&shop, "milk")->quantity, 3);
-    assert_int_equal(listed(&shop, "bread")->quantity, 1);
-    assert_int_equal(listed(&shop, "milk")->due, BK_DUE_NOW);
+    assert_non_null(shop_listed(&shop, "milk"));
+    assert_non_null(shop_listed(&shop, "bread"));
+    assert_null(shop_listed(&shop, "soap")); /* never bought by ada */
+    assert_int_equal(shop_listed(&shop, "milk")->quantity, 3);
+    assert_int_equal(shop_listed(&shop, "bread")->quantity, 1);
+    assert_int_equal(shop_listed(&shop, "milk")->due, BK_DUE_NOW);
     told_now(&shop.engine, tell_cart("ada", BK_CART_ADD, "milk", shop.now));
-    ask(&shop, "ada", BK_CONTEXT_CHECKOUT); /* what of it the cart forgot */
-    assert_null(listed(&shop, "milk"));
-    assert_int_equal(listed(&shop, "bread")->quantity, 1);
-    assert_int_equal(listed(&shop, "bread")->due, BK_DUE_NOW);
-    ask(&shop, "ada", BK_CONTEXT_USUAL); /* the whole basket, whatever the cart holds */
-    assert_non_null(listed(&shop, "milk"));
+    shop_ask(&shop, "ada", BK_CONTEXT_CHECKOUT); /* what of it the cart forgot */
+    assert_null(shop_listed(&shop, "milk"));
+    assert_int_equal(shop_listed(&shop, "bread")->quantity, 1);
+    assert_int_equal(shop_listed(&shop, "bread")->due, BK_DUE_NOW);
+    shop_ask(&shop, "ada", BK_CONTEXT_USUAL); /* the whole basket, whatever the cart holds */
+    assert_non_null(shop_listed(&shop, "milk"));
     shop_close(&shop);
 }
 
@@ -111,9 +44,9 @@ static void what_is_due_is_told_by_the_customers_own_rhythm(void **state)
 {
     (void)state;
     struct shop shop;
-    shop_open(&shop);
+    shop_open(&shop, BK_SCORER_COUNT);
     for (int day = 0; day < 60; day++) {
-        if (day % 3 == 0) buy(&shop, "ada", day % 30 == 0 ? "milk lamp" : "milk");
+        if (day % 3 == 0) shop_buy(&shop, "ada", day % 30 == 0 ? "milk lamp" : "milk");
         shop.now += TOLD_DAY;
     }
     uint32_t subject = told_subject(&shop.engine, 0, "ada");
@@ -146,174 +79,205 @@ static void nobody_has_no_usual_shop(void **state)
 {
     (void)state;
     struct shop shop;
-    shop_open(&shop);
-    buy(&shop, "ada", "milk bread");
-    ask(&shop, "ada", BK_CONTEXT_USUAL);
+    shop_open(&shop, BK_SCORER_COUNT);
+    shop_buy(&shop, "ada", "milk bread");
+    shop_ask(&shop, "ada", BK_CONTEXT_USUAL);
     assert_int_equal(shop.list.count, 0); /* once is no habit */
-    buy(&shop, "ada", "milk tea");
-    ask(&shop, "ada", BK_CONTEXT_USUAL);
+    shop_buy(&shop, "ada", "milk tea");
+    shop_ask(&shop, "ada", BK_CONTEXT_USUAL);
     assert_int_equal(shop.list.count, 2);
-    assert_int_equal(listed(&shop, "milk")->due, BK_DUE_LATER);
+    assert_int_equal(shop_listed(&shop, "milk")->due, BK_DUE_LATER);
     assert_string_equal(bk_due_word(BK_DUE_UNKNOWN), "");
     bk_rank(shop.ranker, shop.engine.shards[0], 0, BK_CONTEXT_USUAL, shop.now, 20, &shop.list);
     assert_int_equal(shop.list.count, 0);
     shop_close(&shop);
 }
 
-/* ---- where shoppers are ---- */
+/* ---- when ---- */
 
-static void a_new_customer_gets_what_is_popular_where_they_shop(void **state)
+/* Milk is bought every `gap_ms`, so often. */
+static void buy_milk(struct shop *shop, uint32_t times, int64_t gap_ms)
+{
+    for (uint32_t i = 0; i < times; i++) {
+        int64_t at = shop->now;
+        shop_buy(shop, "ada", i ? "milk" : "milk once");
+        shop->now = at + gap_ms;
+    }
+    shop->now += 1000 - gap_ms; /* the moment of the last */
+}
+
+static enum bk_due due_after(int64_t since_ms)
+{
+    struct shop shop;
+    shop_open(&shop, BK_SCORER_COUNT);
+    buy_milk(&shop, 3, 16 * TOLD_HOUR);
+    shop.now += since_ms;
+    shop_ask(&shop, "ada", BK_CONTEXT_USUAL);
+    enum bk_due due = (enum bk_due)shop_listed(&shop, "milk")->due;
+    shop_close(&shop);
+    return due;
+}
+
+static void due_is_told_in_sixteenths_of_the_usual_time(void **state)
+{
+    (void)state;
+    assert_int_equal(due_after(8 * TOLD_HOUR - 1000), BK_DUE_LATER);
+    assert_int_equal(due_after(8 * TOLD_HOUR), BK_DUE_SOON);
+    assert_int_equal(due_after(14 * TOLD_HOUR - 1000), BK_DUE_SOON);
+    assert_int_equal(due_after(14 * TOLD_HOUR), BK_DUE_NOW);
+    assert_int_equal(due_after(24 * TOLD_HOUR - 1000), BK_DUE_NOW);
+    assert_int_equal(due_after(24 * TOLD_HOUR), BK_DUE_OVER);
+}
+
+static void what_was_bought_once_is_not_said_to_be_due(void **state)
 {
     (void)state;
     struct shop shop;
-    shop_open(&shop);
-    for (uint32_t i = 0; i < 120; i++) buy_in(&shop, told_name("n", i), "bread milk", "north");
-    for (uint32_t i = 0; i < 100; i++) buy_in(&shop, told_name("s", i), "ice melon", "south");
-    struct told told = tell_view("new", "ice", shop.now += TOLD_DAY);
-    told.event.store = BK_STR("south");
-    told.event.kind = BK_EVENT_SEARCHED;
-    told.event.line_count = 0;
-    told_now(&shop.engine, told);
-    ask(&shop, "new", BK_CONTEXT_HOME);
-    uint32_t first = shop.list.item[0].item;
-    assert_true(first == told_item(&shop.engine, "ice") ||
-                first == told_item(&shop.engine, "melon"));
-    told_now(&shop.engine, tell_view("other", "tea", shop.now));
-    bk_rank(shop.ranker, shop.engine.shards[0], 0, BK_CONTEXT_HOME, shop.now, 20, &shop.list);
-    first = shop.list.item[0].item;
-    assert_true(first == told_item(&shop.engine, "bread") ||
-                first == told_item(&shop.engine, "milk"));
-    uint32_t south = 0;
-    for (uint32_t i = 1; i <= bk_totals(&shop.engine.shared)->segment_count; i++)
-        if (bk_str_eq(bk_segment_id(&shop.engine.shared, i), BK_STR("store=south"))) south = i;
-    assert_int_not_equal(south, 0);
-    bk_rank_segment(shop.ranker, south, shop.now, 2, 2, &shop.list);
-    assert_non_null(listed(&shop, "ice"));
-    assert_non_null(listed(&shop, "melon"));
+    shop_open(&shop, BK_SCORER_COUNT);
+    shop_buy(&shop, "ada", "milk once");
+    shop_buy(&shop, "ada", "milk bread");
+    shop.now += 7 * TOLD_DAY;
+    told_now(&shop.engine, tell_cart("ada", BK_CART_SET, "milk", shop.now));
+    shop_ask(&shop, "ada", BK_CONTEXT_CHECKOUT);
+    assert_int_equal(shop_listed(&shop, "once")->due, BK_DUE_UNKNOWN);
+    assert_int_equal(shop_listed(&shop, "once")->quantity, 1);
     shop_close(&shop);
 }
 
-static void segments_over_the_limit_are_counted_and_cost_nothing(void **state)
+/* Monday after Monday; what is due is asked so many days after the last one. */
+static enum bk_due due_of_mondays(uint32_t mondays, bool a_tuesday, uint32_t days_later)
+{
+    struct shop shop;
+    shop_open(&shop, BK_SCORER_COUNT);
+    shop.now += 4 * TOLD_DAY; /* tests begin on a Thursday */
+    buy_milk(&shop, mondays, 7 * TOLD_DAY);
+    if (a_tuesday) {
+        shop.now += TOLD_DAY;
+        shop_buy(&shop, "ada", "jam");
+        shop.now -= TOLD_DAY;
+    }
+    shop.now += days_later * (int64_t)TOLD_DAY;
+    told_now(&shop.engine, tell_cart("ada", BK_CART_CLEAR, "", shop.now));
+    shop_ask(&shop, "ada", BK_CONTEXT_CHECKOUT);
+    enum bk_due due = (enum bk_due)shop_listed(&shop, "milk")->due;
+    shop_close(&shop);
+    return due;
+}
+
+static void what_is_due_is_counted_to_the_next_day_on_which_they_shop(void **state)
+{
+    (void)state;
+    assert_int_equal(due_of_mondays(7, false, 4), BK_DUE_SOON); /* seven receipts say no day */
+    assert_int_equal(due_of_mondays(8, false, 4), BK_DUE_NOW);
+    assert_int_equal(due_of_mondays(8, false, 7), BK_DUE_NOW); /* today is one */
+    assert_int_equal(due_of_mondays(8, true, 1), BK_DUE_NOW);  /* one Tuesday is no habit */
+    struct shop shop;
+    shop_open(&shop, BK_SCORER_COUNT);
+    buy_milk(&shop, 14, TOLD_DAY); /* who shops every day shops today */
+    shop.now += 9 * TOLD_HOUR;
+    shop_ask(&shop, "ada", BK_CONTEXT_USUAL);
+    assert_int_equal(shop_listed(&shop, "milk")->due, BK_DUE_LATER);
+    shop_close(&shop);
+}
+
+/* Forty customers who take milk on one day and bread on the other: what is half way does not
+ * come. */
+static void the_usual_shop_is_home_at_rest_moved_by_rhythm_the_more_the_oftener_bought(void **state)
 {
     (void)state;
     struct shop shop;
-    shop_open(&shop);
-    shop.engine.params.segments_max = 3;
-    for (uint32_t i = 0; i < 10; i++)
-        buy_in(&shop, told_name("u", i), "bread milk", told_name("store", i));
-    assert_int_equal(bk_totals(&shop.engine.shared)->segment_count, 3);
-    assert_int_equal(bk_engine_counter(&shop.engine, BK_STATE_SEGMENTS_OVER_LIMIT), 7);
-    uint64_t lossy;
-    (void)bk_shared_digest(&shop.engine.shared, &lossy);
-    assert_int_equal(lossy, 1);
-    ask(&shop, "u9", BK_CONTEXT_HOME);
+    struct bk_why why[BK_SCORER_COUNT];
+    float rate[BK_RHYTHM_STEPS];
+    shop_open(&shop, BK_SCORER_COUNT);
+    for (int day = 0; day < 20; day++, shop.now += TOLD_DAY)
+        for (uint32_t i = 0; i < 40; i++)
+            shop_buy(&shop, told_name("u", i), day % 2 ? "bread" : "milk");
+    for (int day = 0; day < 5; day++, shop.now += TOLD_DAY)
+        shop_buy(&shop, "ada", day % 2 ? "bread" : "milk");
+    bk_rhythm(&shop.engine.shared, rate);
+    assert_true(rate[bk_rhythm_step(16)] > 1.1f && rate[bk_rhythm_step(8)] < 0.9f);
+    const struct bk_shard *shard = shop.engine.shards[0];
+    uint32_t ada = told_subject(&shop.engine, 0, "ada");
+    for (int i = 0; i < 2; i++) {
+        uint32_t item = told_item(&shop.engine, i ? "bread" : "milk");
+        const struct bk_bought *bought =
+            bk_map_find(&shard->heap, bk_subject(shard, ada)->history, item);
+        shop_ask(&shop, "ada", BK_CONTEXT_HOME);
+        assert_int_equal(shop.list.situation, BK_SITUATION_HOME_REST);
+        double rest = (double)shop_listed(&shop, i ? "bread" : "milk")->score, sum = 0;
+        uint32_t step = bk_rhythm_step(
+            bk_bought_due_x16(&shop.engine.shared, bought, (uint32_t)(shop.now / 1000)));
+        double sure = bought->count / (bought->count + 2.0);
+        double expected = rest * (1 + ((double)rate[step] - 1) * sure);
+        assert_null(bk_rank_why(shop.ranker, shard, ada, BK_CONTEXT_USUAL, shop.now, item, why,
+                                &shop.list));
+        for (int scorer = 0; scorer < BK_SCORER_COUNT; scorer++) sum += (double)why[scorer].part;
+        assert_true(fabs(sum - expected) < 1e-4 * expected);
+        for (uint32_t place = 0; place < shop.list.count; place++)
+            if (shop.list.item[place].item == item)
+                assert_true(fabs((double)shop.list.item[place].score - expected) < 1e-4 * expected);
+    }
+    assert_int_equal(shop.list.count, 1);
+    shop_close(&shop);
+}
+
+/* ---- how long ---- */
+
+static void what_was_never_bought_is_no_part_of_it_even_where_places_are_left(void **state)
+{
+    (void)state;
+    struct shop shop;
+    shop_open(&shop, BK_SCORER_COUNT);
+    for (uint32_t i = 0; i < 30; i++) shop_buy(&shop, told_name("u", i), "soap");
+    for (int week = 0; week < 3; week++) shop_buy(&shop, "ada", "milk bread jam");
+    told_now(&shop.engine, tell_lines(tell(BK_EVENT_ITEM_DISMISSED, "ada", shop.now), "jam"));
+    shop_ask(&shop, "ada", BK_CONTEXT_USUAL);
     assert_int_equal(shop.list.count, 2);
+    assert_null(shop_listed(&shop, "soap"));
+    assert_null(shop_listed(&shop, "jam"));
     shop_close(&shop);
 }
 
-/* ---- new and rising ---- */
+/* The words "<prefix>0 <prefix>1 ...". */
+static const char *many(const char *prefix, uint32_t count)
+{
+    static char words[1024];
+    int len = 0;
+    for (uint32_t i = 0; i < count; i++)
+        len += snprintf(words + len, sizeof words - (size_t)len, "%s%s%u", i ? " " : "", prefix, i);
+    return words;
+}
+
+static void its_length_is_rounded_and_bounded(void **state)
+{
+    (void)state;
+    struct shop shop;
+    shop_open(&shop, BK_SCORER_COUNT);
+    shop_buy(&shop, "ada", many("i", 2));
+    shop_buy(&shop, "ada", many("i", 4)); /* a quarter of the way: two and a half */
+    shop_ask(&shop, "ada", BK_CONTEXT_USUAL);
+    assert_int_equal(shop.list.count, 3);
+    for (int i = 0; i < 2; i++) shop_buy(&shop, "bob", many("i", BK_BASKET_MAX + 20));
+    shop_ask(&shop, "bob", BK_CONTEXT_USUAL);
+    assert_int_equal(shop.list.count, BK_BASKET_MAX);
+    shop_close(&shop);
+}
+
+/* ---- new ---- */
 
 static void a_product_is_in_lists_one_event_after_it_was_first_seen(void **state)
 {
     (void)state;
     struct shop shop;
-    shop_open(&shop);
-    buy(&shop, "ada", "bread milk");
+    shop_open(&shop, BK_SCORER_COUNT);
+    shop_buy(&shop, "ada", "bread milk");
     told_now(&shop.engine, tell_view("bob", "bread", shop.now += 1000));
     told_now(&shop.engine, tell_view("bob", "novelty", shop.now += 1000));
-    ask(&shop, "ada", BK_CONTEXT_HOME);
-    assert_non_null(listed(&shop, "novelty"));
+    shop_ask(&shop, "ada", BK_CONTEXT_HOME);
+    assert_non_null(shop_listed(&shop, "novelty"));
     told_now(&shop.engine, tell_view("cyd", "bread", shop.now += 1000));
-    ask(&shop, "cyd", BK_CONTEXT_HOME); /* by who saw the same */
-    assert_int_not_equal(listed(&shop, "novelty")->tags & ~(1u << BK_SCORER_POPULAR), 0);
-    shop_close(&shop);
-}
-
-static void what_is_rising_leads_what_is_always_bought(void **state)
-{
-    (void)state;
-    struct shop shop;
-    struct bk_boards *boards;
-    shop_open(&shop);
-    boards = bk_ranker_boards(shop.ranker);
-    product(&shop, "bread", "Bakery > Bread", "", "");
-    product(&shop, "stollen", "Bakery > Seasonal", "", "");
-    product(&shop, "milk", "Dairy", "", "");
-    for (int day = 0; day < 12; day++) {
-        for (uint32_t i = 0; i < 10; i++) buy(&shop, told_name("u", i), "bread milk");
-        if (day >= 11)
-            for (uint32_t i = 0; i < 6; i++) buy(&shop, told_name("u", i), "stollen");
-        if (day < 11) shop.now += TOLD_DAY;
-    }
-    bk_boards_begin(boards, shop.now);
-    while (!bk_boards_look(boards, 2)) continue; /* a slice at a time */
-    bk_boards_list(boards, 0, 20, &shop.list);
-    assert_true(shop.list.trending);
-    assert_int_equal(shop.list.item[0].item, told_item(&shop.engine, "stollen"));
-    bool bakery = false;
-    for (uint32_t i = 1; i < bk_boards_count(boards); i++) {
-        bk_str_t name;
-        assert_int_not_equal(bk_boards_category(boards, i, &name), 0);
-        if (!bk_str_eq(name, BK_STR("Bakery"))) continue;
-        bakery = true;
-        bk_boards_list(boards, i, 20, &shop.list);
-        assert_non_null(listed(&shop, "stollen"));
-        assert_null(listed(&shop, "milk"));
-    }
-    assert_true(bakery);
-    shop_close(&shop);
-}
-
-/* ---- more than one thing ---- */
-
-static void never_two_variants_in_a_row_and_never_three(void **state)
-{
-    (void)state;
-    struct shop shop;
-    shop_open(&shop);
-    for (uint32_t i = 0; i < 4; i++)
-        product(&shop, told_name("yoghurt", i), "Dairy > Yoghurt", "Alm", "yoghurt");
-    for (uint32_t i = 0; i < 9; i++)
-        buy(&shop, told_name("u", i), "yoghurt0 yoghurt1 yoghurt2 yoghurt3");
-    for (uint32_t i = 0; i < 5; i++) buy(&shop, told_name("v", i), "bread milk tea");
-    ask(&shop, "nobody", BK_CONTEXT_HOME);
-    uint32_t variants = 0;
-    bool last = false;
-    assert_int_equal(shop.list.count, 5);
-    for (uint32_t i = 0; i < shop.list.count; i++) {
-        bool variant = bk_item(&shop.engine.shared, shop.list.item[i].item)->variant != 0;
-        assert_false(variant && last);
-        assert_true(i == 0 || shop.list.item[i].score <= shop.list.item[i - 1].score);
-        variants += variant;
-        last = variant;
-    }
-    assert_int_equal(variants, 2);
-    assert_true(bk_item(&shop.engine.shared, shop.list.item[0].item)->variant != 0);
-    shop_close(&shop);
-}
-
-static void diversity_brings_forward_what_is_unlike(void **state)
-{
-    (void)state;
-    struct shop shop;
-    struct bk_reason reason = {""};
-    struct bk_weights weights;
-    bk_weights_default(&weights);
-    assert_int_equal(bk_weights_parse(&weights, "home_rest.diversity=2", &reason), BK_EINVAL);
-    assert_int_equal(bk_weights_parse(&weights, "home_rest.diversity=0.5", &reason), BK_OK);
-    shop_open(&shop);
-    bk_ranker_destroy(&shop.ranker);
-    shop.ranker = bk_ranker_create(&shop.engine, &weights);
-    product(&shop, "gouda", "Dairy > Cheese", "", "");
-    product(&shop, "brie", "Dairy > Cheese", "", "");
-    product(&shop, "bread", "Bakery", "", "");
-    for (uint32_t i = 0; i < 10; i++) buy(&shop, told_name("g", i), "gouda");
-    for (uint32_t i = 0; i < 9; i++) buy(&shop, told_name("b", i), "brie");
-    for (uint32_t i = 0; i < 8; i++) buy(&shop, told_name("c", i), "bread");
-    ask(&shop, "nobody", BK_CONTEXT_HOME);
-    assert_int_equal(shop.list.item[0].item, told_item(&shop.engine, "gouda"));
-    assert_int_equal(shop.list.item[1].item, told_item(&shop.engine, "bread"));
-    assert_int_equal(shop.list.item[2].item, told_item(&shop.engine, "brie"));
+    shop_ask(&shop, "cyd", BK_CONTEXT_HOME); /* by who saw the same */
+    assert_int_not_equal(shop_listed(&shop, "novelty")->tags & ~(1u << BK_SCORER_POPULAR), 0);
     shop_close(&shop);
 }
 
@@ -323,12 +287,14 @@ int main(void)
         cmocka_unit_test(the_usual_shop_is_as_long_as_the_receipts_and_knows_quantities),
         cmocka_unit_test(what_is_due_is_told_by_the_customers_own_rhythm),
         cmocka_unit_test(nobody_has_no_usual_shop),
-        cmocka_unit_test(a_new_customer_gets_what_is_popular_where_they_shop),
-        cmocka_unit_test(segments_over_the_limit_are_counted_and_cost_nothing),
+        cmocka_unit_test(due_is_told_in_sixteenths_of_the_usual_time),
+        cmocka_unit_test(what_was_bought_once_is_not_said_to_be_due),
+        cmocka_unit_test(what_is_due_is_counted_to_the_next_day_on_which_they_shop),
+        cmocka_unit_test(
+            the_usual_shop_is_home_at_rest_moved_by_rhythm_the_more_the_oftener_bought),
+        cmocka_unit_test(what_was_never_bought_is_no_part_of_it_even_where_places_are_left),
+        cmocka_unit_test(its_length_is_rounded_and_bounded),
         cmocka_unit_test(a_product_is_in_lists_one_event_after_it_was_first_seen),
-        cmocka_unit_test(what_is_rising_leads_what_is_always_bought),
-        cmocka_unit_test(never_two_variants_in_a_row_and_never_three),
-        cmocka_unit_test(diversity_brings_forward_what_is_unlike),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
