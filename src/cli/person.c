@@ -49,6 +49,35 @@ static bool names(const struct person *person, const struct bk_event *event)
            is_own_key(person, event->merged_subject);
 }
 
+/** Does the value hold the id as Avro writes a text, or in quotes? */
+static bool holds_as_text(const struct bk_record *record, bk_str_t id)
+{
+    char avro[BK_ID_BYTES_MAX + 2], quoted[BK_ID_BYTES_MAX + 2];
+    if (!id.len || id.len > BK_ID_BYTES_MAX || !record->value.p) return false;
+    uint32_t length = 2 * id.len; /* a zigzag varint, of two bytes at most */
+    size_t at = 0;
+    if (length >= 0x80) avro[at++] = (char)(length | 0x80);
+    avro[at++] = (char)(length >= 0x80 ? length >> 7 : length);
+    memcpy(avro + at, id.p, id.len);
+    quoted[0] = quoted[id.len + 1] = '"';
+    memcpy(quoted + 1, id.p, id.len);
+    return memmem(record->value.p, record->value.len, avro, at + id.len) ||
+           memmem(record->value.p, record->value.len, quoted, (size_t)id.len + 2);
+}
+
+bool bk__person_may_be_in(const struct person *person, struct bk_decoder *decoder,
+                          const struct bk_record *record)
+{
+    const struct bk_event *event;
+    if (bk__person_is_in(person, decoder, record)) return true;
+    if (record->topic != BK_TOPIC_EVENTS || !holds_any(person, record)) return false;
+    if (bk_decode(decoder, record, &event).code == BK_VERDICT_OK) return false;
+    bool held = holds_as_text(record, person->customer);
+    for (size_t i = 0; i < person->visitor_count && !held; i++)
+        held = holds_as_text(record, person->visitors[i]);
+    return held;
+}
+
 bool bk__person_is_in(const struct person *person, struct bk_decoder *decoder,
                       const struct bk_record *record)
 {

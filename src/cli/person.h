@@ -18,6 +18,10 @@ struct person {
  *  key. The decoder's event is gone afterwards. */
 bool bk__person_is_in(const struct person *person, struct bk_decoder *decoder,
                       const struct bk_record *record);
+/** The same for who must find everything: also a record that cannot be decoded (another's key, cut
+ *  off, damaged) and holds one of the ids as a text. */
+bool bk__person_may_be_in(const struct person *person, struct bk_decoder *decoder,
+                          const struct bk_record *record);
 /** Do these bytes occur anywhere in the record's key or value? Avro keeps texts as they are, so a
  *  record without an id's bytes cannot be about it. */
 bool bk__record_holds(const struct bk_record *record, bk_str_t text);
