@@ -223,7 +223,8 @@ static int take_newest(struct bk_archive *archive, struct archive_part *part, co
 {
     int code = bk__log_file_load(&part->file, path, reason);
     const struct log_file_head *head = &part->file.head;
-    bool is_stub = code == BK_ECORRUPT && part->file.bytes < LOG_HEAD_BYTES;
+    /* Its first write never reached the disk, though its length may have. */
+    bool is_stub = code == BK_ECORRUPT && !part->file.damaged;
     *again =
         is_stub || (!code && part->file.count == 0 && !part->file.sealed && !part->file.damaged);
     if (*again) {

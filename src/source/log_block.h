@@ -100,7 +100,7 @@ struct log_file {
     uint64_t good;  /* up to here everything is whole (seal included, when sealed)            */
     bool sealed;
     const char *fault; /* what is wrong at byte `good`; NULL: the file ends there             */
-    bool damaged;      /* whole blocks follow the fault, or were lost: not a torn tail         */
+    bool damaged;      /* whole blocks follow the fault (or the head), or were lost: not torn     */
 };
 
 /** Read a file's head and index; without a seal, walk its blocks (the last one's check included).

@@ -251,6 +251,7 @@ int bk__log_file_load(struct log_file *file, const char *path, struct bk_reason 
     }
     file->bytes = (uint64_t)st.st_size;
     int code = take_head(file, fd, reason);
+    if (code == BK_ECORRUPT) file->damaged = block_follows(file, fd, 0);
     if (!code) code = take_seal(file, fd, &sealed, reason);
     if (!code && !sealed) code = walk(file, fd, reason);
     close(fd);

@@ -428,6 +428,37 @@ static void a_new_file_torn_at_any_byte_was_never_made(void **state)
     free(bytes);
 }
 
+/* A power cut may leave a new file's length and none of its bytes. */
+static void a_new_file_of_zeroes_was_never_made_and_one_with_a_block_was(void **state)
+{
+    (void)state;
+    struct bk_reason reason = {""};
+    char path[400];
+    size_t len;
+    int64_t next;
+    struct bk_archive *archive = open_archive();
+    open_part(archive, BK_TOPIC_EVENTS, 0);
+    put(archive, BK_TOPIC_EVENTS, 0, 0, march_ms);
+    put(archive, BK_TOPIC_EVENTS, 0, 1, march_ms + DAY_MS);
+    close_archive(archive);
+    assert_int_equal(list("events/0"), 2);
+    path_of(path, "events/0", names[1]);
+    char *bytes = slurp(path, &len);
+    bytes[9] ^= 1; /* the head is damaged, and its block is there */
+    spill(path, bytes, len);
+    archive = open_archive();
+    assert_int_equal(bk_archive_part(archive, BK_TOPIC_EVENTS, 0, &next, &reason), BK_ECORRUPT);
+    assert_int_equal(list("events/0"), 2);
+    close_archive(archive);
+    memset(bytes, 0, len);
+    spill(path, bytes, len);
+    archive = open_archive();
+    assert_int_equal(open_part(archive, BK_TOPIC_EVENTS, 0), 1);
+    assert_int_equal(list("events/0"), 1);
+    close_archive(archive);
+    free(bytes);
+}
+
 /** A sealed file and a newest one; the sealed one's path. */
 static void sealed_file(char path[400])
 {
@@ -690,6 +721,7 @@ int main(void)
         T(a_needle_passes_over_the_blocks_that_lack_it),
         T(a_tail_torn_at_any_byte_is_cut_and_the_writer_goes_on_before_it),
         T(a_new_file_torn_at_any_byte_was_never_made),
+        T(a_new_file_of_zeroes_was_never_made_and_one_with_a_block_was),
         T(a_bit_flipped_anywhere_in_a_sealed_file_is_named_with_file_and_byte),
         T(damage_with_whole_blocks_behind_it_is_refused_not_cut),
         T(a_seal_that_is_missing_is_noticed),
