@@ -173,6 +173,17 @@ void init_reader(struct reader *r, uv_loop_t *loop)
             r->seen[topic][p].start = r->seen[topic][p].next = BK_OFFSET_BEGINNING;
 }
 
+void open_scene(struct shop *shop, uv_loop_t *loop, struct reader *r, enum bk_topic topic,
+                int partitions, int each)
+{
+    open_shop(shop, 1);
+    open_topic(shop, topic, partitions);
+    for (int p = 0; p < partitions; p++) sell(shop, topic, p, each);
+    settle(shop); /* the producer's own first second is not what is measured */
+    uv_loop_init(loop);
+    init_reader(r, loop);
+}
+
 const char *const quick[] = {"session.timeout.ms", "6000", "fetch.wait.max.ms", "10", NULL};
 const char *const cooperative[] = {
     "session.timeout.ms", "6000", "fetch.wait.max.ms", "10", "partition.assignment.strategy",

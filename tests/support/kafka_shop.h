@@ -73,6 +73,10 @@ struct bk_source *try_source(struct reader *r, struct shop *shop, const char *gr
                              unsigned topics, const char *const *properties,
                              struct bk_reason *reason);
 void init_reader(struct reader *r, uv_loop_t *loop);
+/* How most stories begin: a shop of one broker whose topic has `partitions`, each with so many records,
+ * and a reader on a loop of its own that is not open yet. */
+void open_scene(struct shop *shop, uv_loop_t *loop, struct reader *r, enum bk_topic topic,
+                int partitions, int each);
 void open_reader(struct reader *r, struct shop *shop, const char *group, unsigned topics,
                  const char *const *properties);
 bool run_until(struct reader *r, int ms, bool (*done)(const struct reader *r));

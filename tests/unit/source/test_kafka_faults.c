@@ -47,13 +47,7 @@ static void an_offset_out_of_range_starts_again_from_the_beginning_and_says_so(v
     uv_loop_t loop;
     struct shop shop;
     struct reader r;
-    open_shop(&shop, 1);
-    open_topic(&shop, BK_TOPIC_PRODUCTS, 2);
-    sell(&shop, BK_TOPIC_PRODUCTS, 0, 50);
-    sell(&shop, BK_TOPIC_PRODUCTS, 1, 50);
-    settle(&shop);
-    uv_loop_init(&loop);
-    init_reader(&r, &loop);
+    open_scene(&shop, &loop, &r, BK_TOPIC_PRODUCTS, 2, 50);
     r.seen[BK_TOPIC_PRODUCTS][1].start = 4000; /* of a log that was longer once */
     open_reader(&r, &shop, "g", PRODUCTS, quick);
     r.seen[BK_TOPIC_PRODUCTS][1].next = -1;
@@ -96,13 +90,7 @@ static void a_log_shorter_than_the_state_rests_until_it_is_accepted(void **state
     uv_loop_t loop;
     struct shop shop;
     struct reader r;
-    open_shop(&shop, 1);
-    open_topic(&shop, BK_TOPIC_EVENTS, 2);
-    sell(&shop, BK_TOPIC_EVENTS, 0, 50);
-    sell(&shop, BK_TOPIC_EVENTS, 1, 50);
-    settle(&shop);
-    uv_loop_init(&loop);
-    init_reader(&r, &loop);
+    open_scene(&shop, &loop, &r, BK_TOPIC_EVENTS, 2, 50);
     r.seen[BK_TOPIC_EVENTS][1].start = 4000; /* another log's */
     open_reader(&r, &shop, "shorter", EVENTS, quick);
     assert_true(run_until(&r, 15000, is_resting));
@@ -136,10 +124,7 @@ static void what_was_passed_last_is_shown_before_reading_goes_on(void **state)
     uv_loop_t loop;
     struct shop shop;
     struct reader r;
-    open_shop(&shop, 1);
-    open_topic(&shop, BK_TOPIC_EVENTS, 4);
-    uv_loop_init(&loop);
-    init_reader(&r, &loop);
+    open_scene(&shop, &loop, &r, BK_TOPIC_EVENTS, 4, 0);
     r.proves = true;
     for (int32_t p = 0; p < 4; p++) {
         sell(&shop, BK_TOPIC_EVENTS, p, 50);
@@ -202,13 +187,7 @@ static void a_topic_that_was_gone_shows_its_last_record_again(void **state)
     uv_loop_t loop;
     struct shop shop;
     struct reader r;
-    open_shop(&shop, 1);
-    open_topic(&shop, BK_TOPIC_EVENTS, 2);
-    sell(&shop, BK_TOPIC_EVENTS, 0, 50);
-    sell(&shop, BK_TOPIC_EVENTS, 1, 50);
-    settle(&shop);
-    uv_loop_init(&loop);
-    init_reader(&r, &loop);
+    open_scene(&shop, &loop, &r, BK_TOPIC_EVENTS, 2, 50);
     r.proves = true;
     open_reader(&r, &shop, "gone", EVENTS, quick);
     goal = 100;
@@ -235,11 +214,7 @@ static void an_empty_topic_that_was_gone_is_read_from_its_first_record(void **st
     uv_loop_t loop;
     struct shop shop;
     struct reader r;
-    open_shop(&shop, 1);
-    open_topic(&shop, BK_TOPIC_EVENTS, 1);
-    settle(&shop);
-    uv_loop_init(&loop);
-    init_reader(&r, &loop);
+    open_scene(&shop, &loop, &r, BK_TOPIC_EVENTS, 1, 0);
     r.proves = true;
     open_reader(&r, &shop, "empty", EVENTS, quick);
     goal = 1;
@@ -258,13 +233,7 @@ static void a_partition_its_owner_refuses_is_held_and_not_read(void **state)
     uv_loop_t loop;
     struct shop shop;
     struct reader r;
-    open_shop(&shop, 1);
-    open_topic(&shop, BK_TOPIC_EVENTS, 2);
-    sell(&shop, BK_TOPIC_EVENTS, 0, 50);
-    sell(&shop, BK_TOPIC_EVENTS, 1, 50);
-    settle(&shop);
-    uv_loop_init(&loop);
-    init_reader(&r, &loop);
+    open_scene(&shop, &loop, &r, BK_TOPIC_EVENTS, 2, 50);
     r.seen[BK_TOPIC_EVENTS][1].start = BK_OFFSET_REFUSED;
     open_reader(&r, &shop, "refused", EVENTS, quick);
     goal = 50;
@@ -282,13 +251,7 @@ static void a_broker_that_goes_and_comes_back_costs_no_record(void **state)
     uv_loop_t loop;
     struct shop shop;
     struct reader r;
-    open_shop(&shop, 1);
-    open_topic(&shop, BK_TOPIC_EVENTS, 2);
-    sell(&shop, BK_TOPIC_EVENTS, 0, 100);
-    sell(&shop, BK_TOPIC_EVENTS, 1, 100);
-    settle(&shop);
-    uv_loop_init(&loop);
-    init_reader(&r, &loop);
+    open_scene(&shop, &loop, &r, BK_TOPIC_EVENTS, 2, 100);
     open_reader(&r, &shop, "down-up", EVENTS, quick);
     goal = 200;
     assert_true(run_until(&r, 15000, has_goal_total));
@@ -355,10 +318,7 @@ static void a_silent_owner_stays_a_member(void **state)
     uv_loop_t loop;
     struct shop shop;
     struct reader r;
-    open_shop(&shop, 1);
-    open_topic(&shop, BK_TOPIC_EVENTS, 2);
-    uv_loop_init(&loop);
-    init_reader(&r, &loop);
+    open_scene(&shop, &loop, &r, BK_TOPIC_EVENTS, 2, 0);
     open_reader(&r, &shop, "silent", EVENTS, impatient);
     goal = 2;
     assert_true(run_until(&r, 15000, has_goal_assigned));
@@ -415,10 +375,7 @@ static void closing_with_the_broker_down_keeps_its_deadline(void **state)
     uv_loop_t loop;
     struct shop shop;
     struct reader r;
-    open_shop(&shop, 1);
-    open_topic(&shop, BK_TOPIC_EVENTS, 2);
-    uv_loop_init(&loop);
-    init_reader(&r, &loop);
+    open_scene(&shop, &loop, &r, BK_TOPIC_EVENTS, 2, 0);
     open_reader(&r, &shop, "close-down", EVENTS, quick);
     goal = 2;
     assert_true(run_until(&r, 15000, has_goal_assigned));

@@ -42,12 +42,7 @@ static void a_record_wakes_an_idle_loop_well_before_the_tick(void **state)
     uv_loop_t loop;
     struct shop shop;
     struct reader r;
-    open_shop(&shop, 1);
-    open_topic(&shop, BK_TOPIC_PRODUCTS, 1);
-    sell(&shop, BK_TOPIC_PRODUCTS, 0, 1);
-    settle(&shop); /* the producer's own first second is not what is measured */
-    uv_loop_init(&loop);
-    init_reader(&r, &loop);
+    open_scene(&shop, &loop, &r, BK_TOPIC_PRODUCTS, 1, 1);
     open_reader(&r, &shop, "g", PRODUCTS, quick);
     goal = 1;
     assert_true(run_until(&r, 5000, has_goal_ends));
@@ -207,12 +202,7 @@ static void pausing_in_full_flow_neither_loses_nor_repeats(void **state)
     uv_loop_t loop;
     struct shop shop;
     struct reader r;
-    open_shop(&shop, 1);
-    open_topic(&shop, BK_TOPIC_PRODUCTS, 2);
-    for (int p = 0; p < 2; p++) sell(&shop, BK_TOPIC_PRODUCTS, p, 5000);
-    settle(&shop);
-    uv_loop_init(&loop);
-    init_reader(&r, &loop);
+    open_scene(&shop, &loop, &r, BK_TOPIC_PRODUCTS, 2, 5000);
     r.budget = 50;
     open_reader(&r, &shop, "g", PRODUCTS, quick);
     for (int round = 1; round <= 8; round++) {
