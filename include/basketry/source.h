@@ -138,6 +138,8 @@ struct bk_source_status {
 
 struct bk_source;
 struct bk_source_ops {
+    /** The fact topics are there from their beginnings: what they do not name does not exist. */
+    bool has_whole_facts;
     /** Hand over at most `max` records by callback; returns how many. Fewer than `max` does not
      *  mean that nothing is left: the source wakes again when there is. Never blocks. */
     size_t (*pull)(struct bk_source *source, size_t max);

@@ -52,6 +52,10 @@ struct bk_pipeline {
     bool begun[BK__PARTITIONS_MAX]; /* next_offset is a place, also where it is 0 */
     bool is_assigned[BK__PARTITIONS_MAX];
     bool has_ended[BK__PARTITIONS_MAX];
+    struct {
+        uint32_t assigned, ended; /* partitions of products                              */
+        uint8_t *named;           /* a bit an item, of the read that goes on; NULL: none does    */
+    } facts;
     struct bk_log_gate bad_gate;
 };
 
@@ -71,6 +75,12 @@ int32_t bk__topic_partitions(struct bk_pipeline *pl);
 void bk__decide_hold(struct bk_pipeline *pl);
 void bk__step_promotion(struct bk_pipeline *pl);
 void bk__step_checkpoint(struct bk_pipeline *pl);
+
+/* ---- facts.c: products that their topic does not name any more ---- */
+void bk__facts_assigned(struct bk_pipeline *pl);
+void bk__facts_revoked(struct bk_pipeline *pl);
+void bk__facts_name(struct bk_pipeline *pl, bk_str_t key);
+void bk__facts_ended(struct bk_pipeline *pl);
 
 /* ---- gauges.c ---- */
 /* Look at the stages, a few times a second. */

@@ -85,6 +85,7 @@ void bk_pipeline_destroy(struct bk_pipeline **pipeline)
     bk_ranker_destroy(&pl->ranker);
     bk_engine_deinit(&pl->engine);
     free(pl->merge_bytes);
+    free(pl->facts.named);
     free(pl);
     *pipeline = NULL;
 }

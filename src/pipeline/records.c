@@ -117,6 +117,7 @@ static void on_record(void *arg, const struct bk_record *record)
     struct bk_pipeline *pl = arg;
     pl->records += record->topic == BK_TOPIC_EVENTS;
     struct bk_verdict verdict = take(pl, record);
+    if (record->topic == BK_TOPIC_PRODUCTS) bk__facts_name(pl, record->key);
     if (bk_verdict_is_dead_letter(verdict.code)) {
         note_bad(pl, record, verdict);
         send_dead_letter(pl, record, verdict);
@@ -134,6 +135,7 @@ static void on_record(void *arg, const struct bk_record *record)
 static int64_t on_assigned(void *arg, enum bk_topic topic, int32_t partition)
 {
     struct bk_pipeline *pl = arg;
+    if (topic == BK_TOPIC_PRODUCTS) bk__facts_assigned(pl);
     if (topic != BK_TOPIC_EVENTS) return BK_OFFSET_BEGINNING;
     if (!bk__fits_the_topic(pl, partition)) return BK_OFFSET_REFUSED;
     struct bk_shard *shard = bk_engine_shard(&pl->engine, partition);
@@ -176,6 +178,7 @@ static bool on_is_passed(void *arg, const struct bk_record *record)
 static void on_revoked(void *arg, enum bk_topic topic, int32_t partition)
 {
     struct bk_pipeline *pl = arg;
+    if (topic == BK_TOPIC_PRODUCTS) bk__facts_revoked(pl);
     if (topic != BK_TOPIC_EVENTS || partition >= BK__PARTITIONS_MAX || !pl->is_assigned[partition])
         return;
     pl->is_assigned[partition] = false;
@@ -189,6 +192,7 @@ static void on_revoked(void *arg, enum bk_topic topic, int32_t partition)
 static void on_reached_end(void *arg, enum bk_topic topic, int32_t partition)
 {
     struct bk_pipeline *pl = arg;
+    if (topic == BK_TOPIC_PRODUCTS) bk__facts_ended(pl);
     if (topic != BK_TOPIC_EVENTS || partition >= BK__PARTITIONS_MAX || pl->has_ended[partition])
         return;
     pl->has_ended[partition] = true;

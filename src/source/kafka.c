@@ -435,7 +435,8 @@ static void restart(struct bk_source *head)
     wake(s);
 }
 
-static const struct bk_source_ops kafka_ops = {.pull = pull,
+static const struct bk_source_ops kafka_ops = {.has_whole_facts = true,
+                                               .pull = pull,
                                                .restart = restart,
                                                .pause = pause_source,
                                                .status = status,

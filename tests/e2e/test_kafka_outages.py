@@ -11,7 +11,7 @@ import uuid
 import confluent_kafka
 import confluent_kafka.admin
 
-from support import QUICK_SWEEPS, Load, Services, Story, cpu_s, free_port, wait_for
+from support import QUICK_SWEEPS, Load, Services, Story, avro, cpu_s, free_port, wait_for
 
 EVENTS = {"message.timestamp.type": "LogAppendTime"}
 
@@ -148,6 +148,28 @@ def expired_unread(story):
     run.stop()
 
 
+def product_gone_unread(story):
+    """A product's tombstone comes and is compacted away while nobody reads: its topic just does not name it."""
+    shop = story.shop("gone", partitions=1)
+    shop.products = f"{shop.topic}.products"
+    create(shop, shop.products, 1)  # not compacted: what is, lets nobody delete its records
+    for item in ("old", "kept"):
+        shop.producer.produce(shop.products, key=item, value=avro("Product", {"item_id": item, "name": f"{item} bread"}))
+        shop.view("c:1", item)
+    shop.sent()
+    run = story.run(shop, name="gone", checkpoint__dir=story.folder / "gone")
+    wait_for(lambda: run.ask("status")["records"] == 2, 20)
+    before = [run.ask("inspect", "item", item).get("name") for item in ("old", "kept")]
+    run.stop()
+    list(shop.admin.delete_records([confluent_kafka.TopicPartition(shop.products, 0, 1)]).values())[0].result(10)
+    run.start()
+    wait_for(lambda: state_of(run) == "assigned", 20)
+    after = [run.ask("inspect", "item", item).get("name") for item in ("old", "kept")]
+    story.check(before == ["old bread", "kept bread"] and after[1] == "kept bread" and not after[0],
+                f"a product that its topic does not name any more has no facts: {before}, then {after}")
+    run.stop()
+
+
 def made_anew(story, shop, run):
     """The topic is deleted and created again: what the run knows is of another log."""
     before = run.records()
@@ -248,7 +270,7 @@ def killed_with_services(story):
 
 with Story() as story, concurrent.futures.ThreadPoolExecutor() as side_by_side:
     # Each waits most of its time; only one of them has a broker of its own to kill.
-    tales = [killed_with_services, missing, outgrown, expired_unread, lambda story: made_anew(story, *truncated(story))]
+    tales = [killed_with_services, missing, outgrown, expired_unread, product_gone_unread, lambda story: made_anew(story, *truncated(story))]
     for tale in [side_by_side.submit(tale, story) for tale in tales]:
         tale.result()
 sys.exit(story.end())

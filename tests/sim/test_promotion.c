@@ -368,6 +368,88 @@ static void where_a_log_begins_is_known_to_a_generation(void **state)
     bk_checkpoint_close(&checkpoint);
 }
 
+/* ---- products that their topic does not name any more ---- */
+
+/* A world that goes on from a generation which knows i1, i2 and i3; the topic names i1 alone now. */
+static struct bk_checkpoint *open_world_with_products(struct sim_plan *plan)
+{
+    static const char *const items[] = {"i1", "i2", "i3"};
+    for (size_t i = 0; i < BK_COUNTOF(items); i++) sim_log_product(&log_, items[i], "a name");
+    leave_a_generation(true);
+    log_.products.count = 1;
+    struct bk_checkpoint *checkpoint = open_world_with_generation(plan);
+    sim_sink_connect(&world.sink, true);
+    return checkpoint;
+}
+
+static void close_world_with_products(struct bk_checkpoint *checkpoint)
+{
+    log_.products.count = 3;
+    sim_world_close(&world);
+    bk_checkpoint_close(&checkpoint);
+}
+
+static bool has_name(const char *item)
+{
+    const struct bk_shared *shared = &bk_pipeline_engine(world.pl)->shared;
+    uint32_t number = bk_item_find(shared, bk_str_c(item));
+    assert_int_not_equal(number, 0); /* what shoppers did with it stays */
+    return bk_item_fact(shared, number, BK_FACT_NAME).len > 0;
+}
+
+static void a_product_that_its_topic_does_not_name_any_more_has_no_facts(void **state)
+{
+    (void)state;
+    struct sim_plan plan = sim_plan_calm(18);
+    struct bk_checkpoint *checkpoint = open_world_with_products(&plan);
+    assert_true(has_name("i1") && has_name("i2"));
+    sim_world_pass(&world, 100, 10);
+    assert_true(has_name("i1"));
+    assert_false(has_name("i2") || has_name("i3"));
+    close_world_with_products(checkpoint);
+}
+
+static void a_record_that_cannot_be_used_names_its_product_too(void **state)
+{
+    (void)state;
+    struct sim_plan plan = sim_plan_calm(19);
+    struct bk_checkpoint *checkpoint = open_world_with_products(&plan);
+    struct sim_record *record = &log_.products.record[0];
+    record->bytes[record->key_len] ^= 1; /* no frame any more */
+    sim_world_pass(&world, 100, 10);
+    assert_true(has_name("i1"));
+    assert_false(has_name("i2"));
+    close_world_with_products(checkpoint);
+}
+
+static void only_a_read_of_the_whole_topic_forgets_products(void **state)
+{
+    (void)state;
+    struct sim_plan plan = sim_plan_calm(20);
+    struct bk_checkpoint *checkpoint = open_world_with_products(&plan);
+    struct bk_source_events *events = &world.source.events;
+    assert_int_equal(events->assigned(events->arg, BK_TOPIC_PRODUCTS, 1), BK_OFFSET_BEGINNING);
+    sim_world_pass(&world, 100, 10); /* one of two partitions is read */
+    assert_true(has_name("i2"));
+    events->revoked(events->arg, BK_TOPIC_PRODUCTS, 0);
+    events->reached_end(events->arg, BK_TOPIC_PRODUCTS, 1); /* what one named is not all */
+    assert_true(has_name("i2"));
+    close_world_with_products(checkpoint);
+}
+
+static void a_source_that_has_not_all_facts_forgets_none(void **state)
+{
+    (void)state;
+    struct sim_plan plan = sim_plan_calm(21);
+    struct bk_checkpoint *checkpoint = open_world_with_products(&plan);
+    struct bk_source_ops part = *world.source.head.ops;
+    part.has_whole_facts = false; /* an archive of some days */
+    world.source.head.ops = &part;
+    sim_world_pass(&world, 100, 10);
+    assert_true(has_name("i2"));
+    close_world_with_products(checkpoint);
+}
+
 /* ---- catching up unseen ---- */
 
 /* A world that goes on from a generation with many of ada's events ahead, some of them read. */
@@ -522,6 +604,10 @@ int main(void)
         STORY(a_generation_of_other_partitions_is_not_promoted),
         STORY(a_topic_that_grows_is_refused_in_a_first_life_too),
         STORY(where_a_log_begins_is_known_to_a_generation),
+        STORY(a_product_that_its_topic_does_not_name_any_more_has_no_facts),
+        STORY(a_record_that_cannot_be_used_names_its_product_too),
+        STORY(only_a_read_of_the_whole_topic_forgets_products),
+        STORY(a_source_that_has_not_all_facts_forgets_none),
         STORY(what_was_loaded_takes_the_time_it_needs_as_long_as_it_gets_on),
         STORY(while_redis_is_away_what_was_loaded_waits_to_catch_up),
         STORY(a_partition_that_stands_still_does_not_keep_the_others_for_ever),

@@ -114,8 +114,13 @@ static void hand_over(struct sim_source *source, enum bk_topic topic, int32_t p,
 static size_t pull_facts(struct sim_source *source, size_t max)
 {
     size_t took = 0;
+    if (!source->facts_assigned) source->events.assigned(source->events.arg, BK_TOPIC_PRODUCTS, 0);
+    source->facts_assigned = true;
     for (; took < max && source->facts_at < source->log->products.count; took++)
         hand_over(source, BK_TOPIC_PRODUCTS, 0, &source->log->products.record[source->facts_at++]);
+    if (source->facts_at < source->log->products.count || source->facts_ended) return took;
+    source->facts_ended = true;
+    source->events.reached_end(source->events.arg, BK_TOPIC_PRODUCTS, 0);
     return took;
 }
 
@@ -182,7 +187,8 @@ static void close_source(struct bk_source *head, void (*closed)(void *arg), void
     closed(arg);
 }
 
-static const struct bk_source_ops ops = {.pull = pull,
+static const struct bk_source_ops ops = {.has_whole_facts = true,
+                                         .pull = pull,
                                          .pause = pause_source,
                                          .status = status,
                                          .restart = restart,

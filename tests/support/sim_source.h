@@ -22,6 +22,7 @@ struct sim_source {
     bool waiting;                  /* a wake was given and not followed by a pull                */
     bool paused;
     uint32_t facts_at;
+    bool facts_assigned, facts_ended;
     struct {
         bool assigned, ended;
         uint32_t at;
