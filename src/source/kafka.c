@@ -127,6 +127,12 @@ static void nudge(struct kafka_source *s, struct kafka_consumer *c)
     if (q) bk__kafka_worker_ask(s->worker, q);
 }
 
+static void feel_pulse(struct kafka_source *s, struct kafka_consumer *c)
+{
+    struct kafka_question *q = bk__kafka_pulse_ask(c, now_ms(s));
+    if (q) bk__kafka_worker_ask(s->worker, q);
+}
+
 static struct kafka_consumer *asker_of(struct kafka_source *s, const struct kafka_question *answer)
 {
     return answer->rk == s->facts.rk ? &s->facts : &s->group;
@@ -181,6 +187,9 @@ static void learn(struct kafka_source *s, struct kafka_question *answer)
         break;
     case KAFKA_ASK_NUDGE:
         asker_of(s, answer)->nudging = false;
+        break;
+    case KAFKA_ASK_PULSE:
+        bk__kafka_pulse_learn(asker_of(s, answer), answer, s->partitions[BK_TOPIC_EVENTS]);
         break;
     case KAFKA_ASK_DESTROY:
         s->destroying--;
@@ -288,6 +297,10 @@ static enum bk_source_state state_of(const struct kafka_source *s)
     if (in_place(s, KAFKA_PLACE_ANOTHER)) return BK_SOURCE_ANOTHER_LOG;
     if (in_place(s, KAFKA_PLACE_REFUSED)) return BK_SOURCE_PARTITIONS_OVER_LIMIT;
     if (is_out_of_range(s)) return BK_SOURCE_OFFSET_OUT_OF_RANGE;
+    if (bk__kafka_is_leader_silent(&s->group) || bk__kafka_is_leader_silent(&s->facts))
+        return BK_SOURCE_LEADER_AWAY;
+    if (s->group.lost) return BK_SOURCE_MEMBERSHIP_LOST;
+    if (bk__kafka_is_coordinator_silent(&s->group)) return BK_SOURCE_COORDINATOR_AWAY;
     if (s->paused) return BK_SOURCE_PAUSED;
     if (s->stalled) return BK_SOURCE_STALLED;
     if (s->phase == PHASE_FACTS) return BK_SOURCE_READING_FACTS;
@@ -391,6 +404,8 @@ static void on_tick(uv_timer_t *timer)
     }
     keep_session(s);
     commit_sometimes(s);
+    if (s->phase == PHASE_READING) feel_pulse(s, &s->group);
+    if (s->phase >= PHASE_FACTS) feel_pulse(s, &s->facts);
     wake(s); /* also what a lost edge left waiting, and questions to ask again */
 }
 

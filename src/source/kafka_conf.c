@@ -51,6 +51,9 @@ static const struct property defaults[] = {
      * not miss one. */
     {"session.timeout.ms",             "10000"},
     {"heartbeat.interval.ms",          "2000"},
+    /* A coordinator that is frozen or cut off closes no connection: only who asks hears that another
+     * one took over. Asked each second that is before our session is over. */
+    {"coordinator.query.interval.ms",  "1000"},
     /* Eager, and known good in every supported version; cooperative-sticky is safe from librdkafka
      * 2.6.1 on. */
     {"partition.assignment.strategy",  "range"},

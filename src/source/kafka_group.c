@@ -93,6 +93,7 @@ static void on_assign(struct kafka_consumer *c, const rd_kafka_topic_partition_l
     rd_kafka_topic_partition_list_destroy(list);
     pause_again(c);
     c->joined = true;
+    c->lost = false;
     if (c->parts_count) c->topic_gone = false;
     bk_log_info("kafka", "assigned partitions=%zu new=%d protocol=%s", c->parts_count, given->cnt,
                 rd_kafka_rebalance_protocol(c->rk));
@@ -113,6 +114,11 @@ static void on_revoke(struct kafka_consumer *c, const rd_kafka_topic_partition_l
     } else {
         bk__kafka_parts_remove(c);
         bk__kafka_note_code(c, "unassign", rd_kafka_assign(c->rk, NULL));
+        c->joined = false; /* until the group has dealt again */
+    }
+    if (lost) {
+        c->lost = true;
+        c->joined = false;
     }
     bk_log_info("kafka", "revoked partitions=%d left=%zu lost=%s", taken->cnt, c->parts_count,
                 lost ? "yes" : "no");

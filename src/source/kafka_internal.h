@@ -25,6 +25,7 @@ enum kafka_ask {
     KAFKA_ASK_TOPICS,  /* how many partitions have these topics?      */
     KAFKA_ASK_ENDS,    /* where do these partitions begin and end?    */
     KAFKA_ASK_NUDGE,   /* nothing: a request that makes the brokers' threads look up */
+    KAFKA_ASK_PULSE,   /* do the leaders of these partitions answer, and the coordinator? */
     KAFKA_ASK_DESTROY, /* destroy this handle; nothing comes after it */
 };
 
@@ -44,7 +45,11 @@ struct kafka_question {
     const char *topics[BK_TOPIC_COUNT]; /* borrowed from the source; NULL: not read         */
     int32_t partitions[BK_TOPIC_COUNT]; /* TOPICS' answer; 0: the topic does not exist (yet) */
     int destroy_flags;
-    rd_kafka_resp_err_t err; /* the first error met */
+    bool of_group;                 /* PULSE: ask the coordinator, too: group_err           */
+    bool of_members;               /* PULSE: how many members has the group?               */
+    rd_kafka_resp_err_t group_err; /* PULSE's answer                                       */
+    int members;                   /* PULSE's answer; 0: not known                         */
+    rd_kafka_resp_err_t err;       /* the first error met */
     char err_topic[128];
     size_t spans_count;
     struct kafka_span spans[];
@@ -116,9 +121,15 @@ struct kafka_consumer {
     size_t held_first, held_count;
     uint32_t generation;
     bool paused;
-    size_t queue_peak; /* most that waited since the last nudge       */
-    bool nudging;      /* a nudge is under way                        */
-    bool joined;       /* a first assignment has come                 */
+    size_t queue_peak;    /* most that waited since the last nudge       */
+    bool nudging;         /* a nudge is under way                        */
+    bool joined;          /* an assignment has come, and was not taken back whole */
+    bool lost;            /* partitions were taken from us unasked; not joined again since */
+    bool pulsing;         /* a pulse is under way                        */
+    int64_t pulse_ms;     /* when the last one was asked for             */
+    int64_t shareless_ms; /* a member without a partition since; 0: it is not that */
+    /* pulses without an answer in a row, an error before them counted */
+    int leader_silences, coordinator_silences;
     bool disconnected; /* all brokers down, as last heard             */
     bool topic_gone;   /* a topic that is subscribed to does not exist any more */
     bool doubted;      /* the topic was gone since: it may be another one that comes back */
@@ -160,6 +171,15 @@ void bk__kafka_consumer_learn_ends(struct kafka_consumer *c, const struct kafka_
  *  why).
  */
 struct kafka_question *bk__kafka_consumer_ask_nudge(struct kafka_consumer *c);
+/** The question whether leaders and coordinator answer, when it is due; else NULL. */
+struct kafka_question *bk__kafka_pulse_ask(struct kafka_consumer *c, int64_t now_ms);
+/** `partitions`: of shop.events. */
+void bk__kafka_pulse_learn(struct kafka_consumer *c, const struct kafka_question *answer,
+                           int32_t partitions);
+/** Something broke: ask at once, and take one more silence for the proof. */
+void bk__kafka_pulse_quicken(struct kafka_consumer *c);
+bool bk__kafka_is_leader_silent(const struct kafka_consumer *c);
+bool bk__kafka_is_coordinator_silent(const struct kafka_consumer *c);
 /** Has every assigned partition reached its end? */
 bool bk__kafka_consumer_ended(const struct kafka_consumer *c);
 /** Records between the positions and the brokers' ends as last heard; -1: not known. */

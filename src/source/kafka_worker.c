@@ -115,6 +115,7 @@ static void ask_edge(struct kafka_question *q, int64_t edge)
     if (err) note_error(q, err, list->cnt ? list->elems[0].topic : "");
     for (int i = 0; i < list->cnt; i++) {
         bool known = !err && !list->elems[i].err && list->elems[i].offset >= 0;
+        if (list->elems[i].err) note_error(q, list->elems[i].err, list->elems[i].topic);
         int64_t offset = known ? list->elems[i].offset : -1;
         if (edge == RD_KAFKA_OFFSET_END)
             q->spans[i].high = offset;
@@ -129,6 +130,37 @@ static void ask_ends(struct kafka_worker *worker, struct kafka_question *q)
     for (size_t i = 0; i < q->spans_count; i++) q->spans[i].low = q->spans[i].high = -1;
     if (!in_a_hurry(worker)) ask_edge(q, RD_KAFKA_OFFSET_END);
     if (!in_a_hurry(worker)) ask_edge(q, RD_KAFKA_OFFSET_BEGINNING);
+}
+
+static void ask_coordinator(struct kafka_question *q)
+{
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
+    rd_kafka_topic_partition_list_add(list, q->topics[BK_TOPIC_EVENTS], 0);
+    q->group_err = rd_kafka_committed(q->rk, list, CALL_MS_MAX); /* whatever it is */
+    rd_kafka_topic_partition_list_destroy(list);
+}
+
+static void ask_members(struct kafka_question *q)
+{
+    char group[256];
+    size_t size = sizeof group;
+    const struct rd_kafka_group_list *list = NULL;
+    if (rd_kafka_conf_get(rd_kafka_conf(q->rk), "group.id", group, &size) != RD_KAFKA_CONF_OK)
+        return;
+    rd_kafka_list_groups(q->rk, group, &list, CALL_MS_MAX);
+    if (!list) return;
+    if (list->group_cnt == 1) q->members = list->groups[0].member_cnt;
+    rd_kafka_group_list_destroy(list);
+}
+
+static void ask_pulse(struct kafka_worker *worker, struct kafka_question *q)
+{
+    if (q->spans_count) ask_edge(q, RD_KAFKA_OFFSET_END);
+    rd_kafka_resp_err_t err = q->err;
+    if (err) ask_topics(worker, q); /* which tells the client of new leaders */
+    q->err = err;
+    if (q->of_group && !in_a_hurry(worker)) ask_coordinator(q);
+    if (q->of_members && !in_a_hurry(worker)) ask_members(q);
 }
 
 /* ---- the thread ---- */
@@ -151,6 +183,9 @@ static void work_on(struct kafka_worker *worker, struct kafka_question *q)
         break;
     case KAFKA_ASK_NUDGE:
         ask_edge(q, RD_KAFKA_OFFSET_END); /* one small request to each leader */
+        break;
+    case KAFKA_ASK_PULSE:
+        ask_pulse(worker, q);
         break;
     case KAFKA_ASK_DESTROY:
         rd_kafka_destroy_flags(q->rk, q->destroy_flags);

@@ -309,6 +309,57 @@ static void leaders_and_coordinators_may_move(void **state)
     close_all(&shop, &loop, &r, 5000);
 }
 
+static bool is_leader_away(const struct reader *r)
+{
+    return status_of((struct reader *)r).state == BK_SOURCE_LEADER_AWAY;
+}
+
+static bool is_coordinator_away(const struct reader *r)
+{
+    return status_of((struct reader *)r).state == BK_SOURCE_COORDINATOR_AWAY;
+}
+
+static bool is_assigned(const struct reader *r)
+{
+    return status_of((struct reader *)r).state == BK_SOURCE_ASSIGNED;
+}
+
+/** A part of the shop stands still, and no other broker would say so. */
+static void a_leader_or_a_coordinator_that_is_gone_is_a_state_until_another_took_over(void **state)
+{
+    (void)state;
+    uv_loop_t loop;
+    struct shop shop;
+    struct reader r;
+    open_shop(&shop, 3);
+    open_topic(&shop, BK_TOPIC_EVENTS, 2);
+    rd_kafka_mock_partition_set_leader(shop.cluster, topic_names[BK_TOPIC_EVENTS], 0, 1);
+    rd_kafka_mock_partition_set_leader(shop.cluster, topic_names[BK_TOPIC_EVENTS], 1, 2);
+    rd_kafka_mock_coordinator_set(shop.cluster, "group", "away", 3);
+    sell(&shop, BK_TOPIC_EVENTS, 0, 50);
+    settle(&shop);
+    uv_loop_init(&loop);
+    init_reader(&r, &loop);
+    open_reader(&r, &shop, "away", EVENTS, quick);
+    goal = 50;
+    assert_true(run_until(&r, 15000, has_goal_total));
+    rd_kafka_mock_broker_set_down(shop.cluster, 2);
+    assert_true(run_until(&r, 8000, is_leader_away));
+    assert_non_null(strstr(status_of(&r).detail, "the leader does not answer"));
+    sell(&shop, BK_TOPIC_EVENTS, 0, 50); /* the others are read */
+    goal = 100;
+    assert_true(run_until(&r, 5000, has_goal_total));
+    rd_kafka_mock_partition_set_leader(shop.cluster, topic_names[BK_TOPIC_EVENTS], 1, 1);
+    assert_true(run_until(&r, 15000, is_assigned));
+    rd_kafka_mock_broker_set_down(shop.cluster, 3);
+    assert_true(run_until(&r, 8000, is_coordinator_away));
+    assert_non_null(strstr(status_of(&r).detail, "the coordinator does not answer"));
+    rd_kafka_mock_coordinator_set(shop.cluster, "group", "away", 1);
+    assert_true(run_until(&r, 15000, is_assigned));
+    assert_int_equal(r.seen[BK_TOPIC_EVENTS][0].count, 100);
+    close_all(&shop, &loop, &r, 5000);
+}
+
 /* ---- the group ---- */
 
 /** Not pulled (with records waiting and without) or paused for longer than max.poll.interval.ms. */
@@ -396,6 +447,7 @@ int main(void)
         cmocka_unit_test(a_partition_its_owner_refuses_is_held_and_not_read),
         cmocka_unit_test(a_broker_that_goes_and_comes_back_costs_no_record),
         cmocka_unit_test(leaders_and_coordinators_may_move),
+        cmocka_unit_test(a_leader_or_a_coordinator_that_is_gone_is_a_state_until_another_took_over),
         cmocka_unit_test(a_silent_owner_stays_a_member),
         cmocka_unit_test(closing_after_the_topic_was_deleted_waits_for_nobody),
         cmocka_unit_test(closing_with_the_broker_down_keeps_its_deadline),
