@@ -12,7 +12,7 @@ Exit: 0 the topics are there, 1 not (the reason on stderr), 2 the broker is gone
 import sys
 import time
 
-from confluent_kafka import KafkaException
+from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient, NewTopic
 
 READY_S = 60.0
@@ -68,6 +68,22 @@ def settle(admin, done):
     sys.exit("the topics did not settle")
 
 
+def create(admin, topic):
+    """Once more where the client lost the broker that it asked: while a cluster comes up, its view of it still moves."""
+    deadline = time.monotonic() + READY_S
+    while True:
+        try:
+            admin.create_topics([topic])[topic.topic].result()
+            return
+        except KafkaException as error:
+            code = error.args[0].code()
+            if code == KafkaError.TOPIC_ALREADY_EXISTS:
+                return
+            if code >= 0 or time.monotonic() > deadline:  # below 0 are the client's own
+                raise
+            time.sleep(0.05)
+
+
 def in_sync(topics):
     return all(p.leader >= 0 and len(p.isrs) == len(p.replicas) for topic in topics.values() for p in topic.partitions.values())
 
@@ -90,8 +106,8 @@ def main(brokers, cluster_id, partitions, pids, again=False):
         for name, count in wanted.items()
         if name not in there
     ]
-    for future in admin.create_topics(missing).values() if missing else []:
-        future.result()
+    for topic in missing:
+        create(admin, topic)
     settle(admin, lambda topics: in_sync(topics) and all(name in topics and topics[name].partitions for name in wanted))
     for name, count in wanted.items():
         got = len(there[name].partitions) if name in there else count
