@@ -69,6 +69,20 @@ static struct sim_entry home_of(const char *subject)
     return entry ? *entry : (struct sim_entry){0};
 }
 
+static bool item_has(const char *item, const char *relation)
+{
+    char key[BK_KEY_BYTES_MAX];
+    size_t len = bk_key_item(BK_STR("bk:v1"), bk_str_c(item), bk_str_c(relation), key);
+    return sim_entry_is_there(sim_sink_find(&world.sink, key, len), world.wall_ms);
+}
+
+static bool everybody_has(const char *context)
+{
+    char key[BK_KEY_BYTES_MAX];
+    size_t len = bk_key_shared(BK_STR("bk:v1"), bk_str_c(context), key);
+    return sim_entry_is_there(sim_sink_find(&world.sink, key, len), world.wall_ms);
+}
+
 /* ---- stories ---- */
 
 static void a_frozen_sink_rests_intake_and_it_resumes(void **state)
@@ -374,6 +388,23 @@ static void it_is_not_done_while_redis_refuses_an_erasure(void **state)
     assert_null(home_of("c:ada").value);
 }
 
+static void what_a_busy_redis_refused_is_written_before_it_is_done(void **state)
+{
+    (void)state;
+    tell_now(tell_purchase("ada", "order", "i0 i1", TOLD_START), 0);
+    struct sim_plan plan = sim_plan_calm(19);
+    plan.config[0] = "lists.refresh=1h"; /* it is not the refresher who does it */
+    open_world(&plan);
+    world.sink.answer = BK_OUTCOME_BUSY;
+    sim_world_pass(&world, 1000, 50);
+    assert_true(world.sink.outcomes[BK_OUTCOME_BUSY] > 4);
+    world.sink.answer = BK_OUTCOME_STORED;
+    sim_world_until_done(&world);
+    assert_non_null(home_of("c:ada").value);
+    assert_true(item_has("i0", "bought_together") && item_has("i1", "bought_together"));
+    assert_true(everybody_has("popular"));
+}
+
 /* An error that is about this one command, and passes all the same: nobody knows the class. */
 static void a_list_refused_for_itself_is_written_by_the_refresher(void **state)
 {
@@ -392,12 +423,8 @@ static void a_list_refused_for_itself_is_written_by_the_refresher(void **state)
     assert_true(world.sink.outcomes[BK_OUTCOME_REFUSED] < refused + 30);
     world.sink.answer = BK_OUTCOME_STORED;
     sim_world_pass(&world, 15000, 100);
-    char key[BK_KEY_BYTES_MAX];
-    size_t len = bk_key_item(BK_STR("bk:v1"), BK_STR("i0"), BK_STR("bought_together"), key);
     assert_non_null(home_of("c:ada").value);
-    assert_true(sim_entry_is_there(sim_sink_find(&world.sink, key, len), world.wall_ms));
-    len = bk_key_shared(BK_STR("bk:v1"), BK_STR("popular"), key);
-    assert_true(sim_entry_is_there(sim_sink_find(&world.sink, key, len), world.wall_ms));
+    assert_true(item_has("i0", "bought_together") && everybody_has("popular"));
 }
 
 static void state_takes_no_more_while_the_sink_is_away(void **state)
@@ -442,13 +469,6 @@ static void it_is_not_done_while_items_lists_wait_for_their_interval(void **stat
     world.source.part[0].visible = 2;
     sim_world_until_done(&world);
     assert_int_equal(bk_totals(&bk_pipeline_engine(world.pl)->shared)->dirty_count, 0);
-}
-
-static bool item_has(const char *item, const char *relation)
-{
-    char key[BK_KEY_BYTES_MAX];
-    size_t len = bk_key_item(BK_STR("bk:v1"), bk_str_c(item), bk_str_c(relation), key);
-    return sim_entry_is_there(sim_sink_find(&world.sink, key, len), world.wall_ms);
 }
 
 static void an_items_second_list_waits_for_room(void **state)
@@ -499,6 +519,7 @@ int main(void)
         STORY(who_only_replays_keeps_no_erasures),
         STORY(a_shopper_who_comes_back_while_being_erased_keeps_the_new_lists),
         STORY(it_is_not_done_while_redis_refuses_an_erasure),
+        STORY(what_a_busy_redis_refused_is_written_before_it_is_done),
         STORY(a_list_refused_for_itself_is_written_by_the_refresher),
         STORY(state_takes_no_more_while_the_sink_is_away),
         STORY(an_event_is_measured_at_its_first_list_alone),
