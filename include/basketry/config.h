@@ -28,6 +28,7 @@ extern "C" {
 #define BK_CONFIG_TABLE(X) \
     X(kafka_brokers,               "kafka.brokers",              STRING,   "127.0.0.1:9092",    "1",   "",     RESTART, "Bootstrap brokers, host:port separated by commas.") \
     X(kafka_group,                 "kafka.group",                STRING,   "basketry",          "1",   "",     RESTART, "Consumer group id.") \
+    X(kafka_share,                 "kafka.share",                BOOL,     "false",             "",    "",     RESTART, "Share the group's partitions with its other members, each knowing its own part only; else whoever finds a member waits as a standby.") \
     X(kafka_topic_events,          "kafka.topic_events",         STRING,   "shop.events",       "1",   "",     RESTART, "Topic of behaviour events; created with LogAppendTime.") \
     X(kafka_topic_products,        "kafka.topic_products",       STRING,   "shop.products",     "",    "",     RESTART, "Compacted topic of products; empty: not read.") \
     X(kafka_topic_stock,           "kafka.topic_stock",          STRING,   "shop.stock",        "",    "",     RESTART, "Compacted topic of stock; empty: not read.") \
@@ -98,8 +99,9 @@ enum bk_config_type {
 #define BK_CONFIG_FIELD_BYTES(field)    int64_t field;
 #define BK_CONFIG_FIELD_DURATION(field) int64_t field;
 #define BK_CONFIG_FIELD_REAL(field)     double field;
-#define BK_CONFIG_FIELD_BOOL(field)     bool field;
-#define BK_CONFIG_FIELD_CHOICE(field)   int64_t field;
+#define BK_CONFIG_FIELD_BOOL(field)                                                                \
+    int64_t field; /* as wide as every number: they are stored alike */
+#define BK_CONFIG_FIELD_CHOICE(field) int64_t field;
 
 enum { BK_CONFIG_PROPERTIES_MAX = 128 };
 

@@ -260,20 +260,25 @@ static void name_instance(const struct bk_config *cfg, char *out, size_t cap)
              (unsigned long long)bk_hash(text, strlen(text)));
 }
 
+/* How this instance joins the group; `instance` is borrowed. */
+static struct bk_kafka_options member_options(const struct run *run, char instance[64])
+{
+    struct bk_kafka_options options = bk_kafka_options_from_config(run->line.cfg);
+    if (!run->checkpoint) return options;
+    name_instance(run->line.cfg, instance, 64);
+    options.instance_id = instance;
+    return options;
+}
+
 static struct bk_source *make_source(struct run *run, struct bk_reason *reason)
 {
-    const struct bk_config *cfg = run->line.cfg;
     struct bk_source_events events = bk_pipeline_source_events(run->pl, ask_for_turn, run);
     if (run->file) {
         struct bk_file_options file = {.path = run->file};
         return bk_source_file_create(&run->loop, &file, &events, reason);
     }
-    struct bk_kafka_options options = bk_kafka_options_from_config(cfg);
     char instance[64];
-    if (run->checkpoint) {
-        name_instance(cfg, instance, sizeof instance);
-        options.instance_id = instance;
-    }
+    struct bk_kafka_options options = member_options(run, instance);
     return bk_source_kafka_create(&run->loop, &options, &events, reason);
 }
 
@@ -365,7 +370,6 @@ static int take_folder(struct run *run)
                            "consequence=\"every start reads the log from its beginning\"");
         return BK_EXIT_OK;
     }
-    signal(SIGHUP, SIG_IGN); /* a standby has nothing to read again, and is not to end by it */
     while (!(run->checkpoint = bk_checkpoint_open(&options, &code, &reason))) {
         if (code != BK_EAGAIN) return bk__cli_fail(BK_EXIT_CONFIG, "%s", reason.text);
         if (!run->standby) bk_log_info("run", "standby reason=\"%s\"", reason.text);
@@ -374,6 +378,17 @@ static int take_folder(struct run *run)
     }
     if (run->standby) bk_log_info("run", "standby_ends");
     return BK_EXIT_OK;
+}
+
+/* While another member reads in the group, this one is its standby, too, wherever they run. */
+static int take_group(struct run *run)
+{
+    struct bk_reason reason = {{0}};
+    char instance[64];
+    if (run->file || run->line.cfg->kafka_share) return BK_EXIT_OK;
+    struct bk_kafka_options options = member_options(run, instance);
+    int err = bk_kafka_standby(&options, &reason);
+    return err == BK_OK ? BK_EXIT_OK : bk__cli_fail(BK_EXIT_CONFIG, "%s", reason.text);
 }
 
 static int load_state(struct run *run)
@@ -451,11 +466,12 @@ static const struct cli_usage usage = {
     .synopsis = "run [-c FILE] [--until-end] [--file FILE]",
     .about =
         "Reads events, keeps state and publishes lists to Redis until SIGTERM.\n"
-        "With a checkpoint.dir it goes on where the last one stopped, and a second instance on "
-        "the\n"
-        "same folder is a standby that takes over. Without one, each start reads the log from its\n"
-        "beginning, and a second instance of the same group takes part of the partitions: of what\n"
-        "all shoppers share, each then knows its own part only.",
+        "With a checkpoint.dir it goes on where the last one stopped; without one, each start "
+        "reads\n"
+        "the log from its beginning. A second instance, on the same folder or in the same group, "
+        "is\n"
+        "a standby that takes over (kafka.share=true: they share the partitions instead, and each\n"
+        "knows of what all shoppers share its own part only).",
     .options = options,
     .option_count = BK_COUNTOF(options),
     .notes = "signals: TERM and INT drain and stop (twice: at once), HUP reads the reloadable keys "
@@ -479,7 +495,9 @@ int bk_cmd_run(int argc, char **argv)
         code = bk__cli_fail(BK_EXIT_USAGE, "run takes no operands");
     if (code == BK_CLI_GO_ON) {
         uv_loop_init(&run->loop);
+        signal(SIGHUP, SIG_IGN); /* a standby has nothing to read again, and is not to end by it */
         code = take_folder(run);
+        if (code == BK_EXIT_OK) code = take_group(run);
         if (code == BK_EXIT_OK) code = start(run);
         if (code != BK_EXIT_OK)
             exit(code); /* half a start is not worth taking down piece by piece */

@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
-"""Partitions leave and arrive: two instances in one group. Whoever has a partition writes its lists, and nobody else; what comes back goes on where
-it stopped.
+"""A second instance in the group is a standby. Where two are to share it, partitions leave and arrive: whoever has a partition writes its lists, and
+nobody else; what comes back goes on where it stopped.
 """
 # time limit: 180 s
+import signal
 import sys
 import time
 
@@ -49,11 +50,39 @@ def partitions(run):
 
 def member(story, shop, name, like=None, **more):
     shared = {key: like.settings[key] for key in ("kafka.group", "redis.key_prefix")} if like else {}
-    return story.run(shop, name=name, **QUICK_SWEEPS, **MEMBER, **shared, **more)
+    return story.run(shop, name=name, **QUICK_SWEEPS, **MEMBER, **shared, **{"kafka.share": "true", **more})
 
 
 def share(first, second, seconds=20):
     return wait_for(lambda: partitions(first) == 2 and partitions(second) == 2, seconds, 0.05)
+
+
+def stands_by(story):
+    """On another host, that is with a folder of its own."""
+    shop = story.shop("standby", partitions=4)
+    shoppers = Shoppers(shop)
+    alone = {"kafka.share": "false"}
+    first = member(story, shop, "alone", checkpoint__dir=story.folder / "first.state", **alone)
+    shoppers.view("bread")
+    shoppers.current(first)
+    second = member(story, shop, "standby", like=first, wait_s=0, checkpoint__dir=story.folder / "second.state", **alone)
+    said = wait_for(lambda: "standby reason=" in second.log, 10)
+    line = next((line for line in second.log.splitlines() if "standby reason=" in line), "")
+    story.check(said and partitions(first) == 4, f"a second instance in the group leaves the first its partitions, and says whom it waits for: {line[line.find('reason='):]!r}")
+    second.process.send_signal(signal.SIGHUP)
+    first.process.kill()
+    first.process.wait()
+    first.start()
+    story.check(wait_for(lambda: partitions(first) == 4, 10, 0.05) and partitions(second) is None, "the first, killed and started again, is nobody else")
+    first.process.kill()
+    first.process.wait()
+    shoppers.view("butter")
+    began = time.monotonic()
+    taken = wait_for(lambda: partitions(second) == 4, SESSION_MS / 1000 + 12, 0.05)
+    story.check(taken and shoppers.current(second), f"killed for good, the standby has them {time.monotonic() - began:.1f} s later (a session of {SESSION_MS / 1000:.0f} s)")
+    second.swept()
+    second.check_verified("verify finds Redis as the state says")
+    story.check(second.stop() == 0, "it stops when asked")
 
 
 def eager(story):
@@ -129,6 +158,7 @@ def over_limit(story):
 
 
 with Story() as story:
+    stands_by(story)
     eager(story)
     static(story)
     over_limit(story)

@@ -82,6 +82,14 @@ static void a_file_is_read_over_the_defaults(void **state)
     assert_int_equal(f->cfg->state_bytes_max, 4LL << 30);
 }
 
+static void setting_a_key_leaves_its_neighbours_alone(void **state)
+{
+    struct fixture *f = *state;
+    accepts(f, "[kafka]\ntopic_events = before\nshare = true\n");
+    assert_string_equal(f->cfg->kafka_topic_events, "before");
+    assert_int_equal(f->cfg->kafka_share, 1);
+}
+
 static void windows_line_ends_and_a_byte_order_mark_are_no_trouble(void **state)
 {
     struct fixture *f = *state;
@@ -552,6 +560,7 @@ int main(void)
 #define T(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
     const struct CMUnitTest tests[] = {
         T(a_file_is_read_over_the_defaults),
+        T(setting_a_key_leaves_its_neighbours_alone),
         T(windows_line_ends_and_a_byte_order_mark_are_no_trouble),
         T(the_later_line_stands),
         T(an_error_names_file_line_section_key_and_what_is_allowed),
