@@ -73,8 +73,9 @@ struct bk_weights {
 };
 /** The weights that evaluate found; one default for every shop. */
 void bk_weights_default(struct bk_weights *weights);
-/** Change weights by "situation.scorer=weight" or "situation.diversity=share" entries separated by commas or blanks, as in
- *  rank.weights; "" changes nothing. 0, or BK_EINVAL with a reason that names the entry. */
+/** Change weights by "situation.scorer=weight" (0 .. 1000000) or "situation.diversity=share" (0 .. 1)
+ *  entries separated by commas or blanks, as in rank.weights; "" changes nothing. 0, or BK_EINVAL
+ *  with a reason that names the entry. */
 BK_MUST_CHECK int bk_weights_parse(struct bk_weights *weights, const char *text,
                                    struct bk_reason *reason);
 const char *bk_situation_name(enum bk_situation situation);

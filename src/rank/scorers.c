@@ -73,12 +73,13 @@ void bk_weights_default(struct bk_weights *weights)
 
 /* ---- changes to the weights ---- */
 
+#define WEIGHT_MAX 1e6 /* a sum of these is far from infinite */
+
 /* "12.5" -> 12.5; digits and one point alone, so that no locale matters. */
 static bool parse_weight(bk_str_t text, float *weight)
 {
     double value = 0, unit = 1;
-    bool point = false;
-    if (!text.len) return false;
+    bool point = false, digit = false;
     for (uint32_t i = 0; i < text.len; i++) {
         char c = text.p[i];
         if (c == '.' && !point) {
@@ -86,11 +87,12 @@ static bool parse_weight(bk_str_t text, float *weight)
             continue;
         }
         if (c < '0' || c > '9') return false;
+        digit = true;
         value = value * 10 + (c - '0');
         if (point) unit *= 10;
     }
     *weight = (float)(value / unit);
-    return true;
+    return digit && value / unit <= WEIGHT_MAX;
 }
 
 /* The number of `word` among `count` names, or `count`. */

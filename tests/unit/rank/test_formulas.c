@@ -497,7 +497,7 @@ static void with_random_weights_lists_follow_the_formulas(void **state)
     (void)state;
     struct chance chance = chance_seed("weights", 502);
     for (int round = 0; round < 3; round++) {
-        struct bk_weights weights;
+        struct bk_weights weights = {0};
         for (int situation = 0; situation < BK_SITUATION_COUNT; situation++)
             for (int scorer = 0; scorer < BK_SCORER_COUNT; scorer++)
                 weights.weight[situation][scorer] =

@@ -548,7 +548,7 @@ static void there_is_room_for_every_candidate_there_can_be(void **state)
 {
     (void)state;
     struct bk_state_params params = told_params();
-    struct bk_weights weights;
+    struct bk_weights weights = {0};
     struct bk_engine engine;
     struct bk_list list;
     params.pair_partners_max = 16;
