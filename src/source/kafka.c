@@ -117,6 +117,7 @@ static void ask_topics(struct kafka_source *s)
 
 static void ask_ends(struct kafka_source *s, struct kafka_consumer *c)
 {
+    c->now_ms = now_ms(s);
     struct kafka_question *q = bk__kafka_consumer_ask_ends(c);
     if (q) bk__kafka_worker_ask(s->worker, q);
 }

@@ -127,7 +127,7 @@ static bool on_fetch(struct kafka_consumer *c, rd_kafka_event_t *ev)
     }
     c->events->record(c->events->arg, &record);
     part->position = msg->offset + 1;
-    part->place = KAFKA_PLACE_KNOWN;
+    bk__kafka_part_found(part);
     part->delivered = true;
     c->moved = true;
     bk__kafka_part_check_end(c, part, false);
@@ -143,7 +143,7 @@ static void on_partition_eof(struct kafka_consumer *c, struct kafka_part *part)
         part->place = KAFKA_PLACE_ASKED;
         return;
     }
-    part->place = KAFKA_PLACE_KNOWN;
+    bk__kafka_part_found(part);
     bk__kafka_part_check_end(c, part, true);
 }
 

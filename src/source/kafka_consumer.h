@@ -34,6 +34,8 @@ void bk__kafka_list_add(rd_kafka_topic_partition_list_t *list, const struct kafk
 rd_kafka_topic_partition_list_t *bk__kafka_list_of(const struct kafka_consumer *c);
 /** Let it show its last record again, from the next (re)start on. False: there is none, or it rests. */
 bool bk__kafka_part_doubt(const struct kafka_consumer *c, struct kafka_part *part);
+/** The log holds what it should. */
+void bk__kafka_part_found(struct kafka_part *part);
 /** Does it wait for somebody to act? */
 bool bk__kafka_part_rests(const struct kafka_part *part);
 /** The owner hears where the log begins. */

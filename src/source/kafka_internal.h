@@ -96,7 +96,9 @@ struct kafka_part {
     enum kafka_place place;
     /* `position` is the record passed last: it is read again, and its owner asked if it is the one */
     bool unproven;
-    bool let_go; /* a record was let go while paused: fetch again on resume */
+    int64_t denied_ms; /* since when brokers deny what was applied; 0: none does        */
+    int64_t ask_ms;    /* where it stands is not asked before                           */
+    bool let_go;       /* a record was let go while paused: fetch again on resume */
 };
 
 struct kafka_counts {
@@ -120,6 +122,7 @@ struct kafka_consumer {
     rd_kafka_event_t *held[KAFKA_HELD_MAX];
     size_t held_first, held_count;
     uint32_t generation;
+    int64_t now_ms; /* loop time of this turn */
     bool paused;
     size_t queue_peak;    /* most that waited since the last nudge       */
     bool nudging;         /* a nudge is under way                        */

@@ -104,6 +104,12 @@ bool bk__kafka_part_doubt(const struct kafka_consumer *c, struct kafka_part *par
     return true;
 }
 
+void bk__kafka_part_found(struct kafka_part *part)
+{
+    part->place = KAFKA_PLACE_KNOWN;
+    part->denied_ms = part->ask_ms = 0;
+}
+
 bool bk__kafka_part_rests(const struct kafka_part *part)
 {
     return part->place == KAFKA_PLACE_SHORTER || part->place == KAFKA_PLACE_ANOTHER ||
@@ -135,23 +141,24 @@ uint32_t bk__kafka_consumer_in_place(const struct kafka_consumer *c, enum kafka_
 
 /* ---- ends and lag ---- */
 
-static bool wants_end(const struct kafka_part *part)
+static bool wants_end(const struct kafka_consumer *c, const struct kafka_part *part)
 {
     bool unknown = !part->ended && part->end < 0 && !bk__kafka_part_rests(part);
-    return !part->end_asked && (unknown || part->place == KAFKA_PLACE_ASKED);
+    bool due = c->now_ms >= part->ask_ms;
+    return due && !part->end_asked && (unknown || part->place == KAFKA_PLACE_ASKED);
 }
 
 struct kafka_question *bk__kafka_consumer_ask_ends(struct kafka_consumer *c)
 {
     size_t count = 0;
-    for (size_t i = 0; i < c->parts_count; i++) count += wants_end(&c->parts[i]);
+    for (size_t i = 0; i < c->parts_count; i++) count += wants_end(c, &c->parts[i]);
     if (!count) return NULL;
     struct kafka_question *q = bk__kafka_question(KAFKA_ASK_ENDS, c->rk, count);
     memcpy(q->topics, c->topics, sizeof q->topics);
     struct kafka_span *span = q->spans;
     for (size_t i = 0; i < c->parts_count; i++) {
         struct kafka_part *part = &c->parts[i];
-        if (!wants_end(part)) continue;
+        if (!wants_end(c, part)) continue;
         part->end_asked = true;
         *span++ = (struct kafka_span){part->topic, part->partition, part->generation, -1, -1};
     }

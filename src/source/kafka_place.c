@@ -9,6 +9,10 @@
  *                    The partition rests until somebody says which of the two is right
  *                    (`basketry accept-log`); the others go on.
  *   Facts are registers: they are read again from the beginning.
+ * A BROKER THAT IS MISTAKEN
+ *   One that was frozen while it led believes for a moment that it still leads, and its log ends where
+ *   it fell asleep. So nothing rests for what is denied for less than DENIED_MS: until then it is asked
+ *   again, and where the answer is that our place is there after all, the last record shows it.
  * ANOTHER LOG THAT GREW PAST US
  *   Offsets alone do not tell it from ours. So an assignment that goes on behind a record reads that
  *   record first (`unproven`: `position` is one before what comes next), and the owner says whether
@@ -21,6 +25,8 @@
 #include "basketry/log.h"
 
 #include <stdio.h>
+
+enum { DENIED_MS = 6000, ASK_AGAIN_MS = 500 };
 
 static void start_at(struct kafka_consumer *c, struct kafka_part *part, int64_t position)
 {
@@ -117,6 +123,22 @@ void bk__kafka_on_out_of_range(struct kafka_consumer *c, struct kafka_part *part
              c->topics[part->topic], part->partition, (long long)part->position);
 }
 
+/** What was applied is denied, for the first time or for too short a time to believe it. */
+static bool is_doubtful(const struct kafka_consumer *c, struct kafka_part *part)
+{
+    if (!part->denied_ms) part->denied_ms = c->now_ms;
+    return c->now_ms - part->denied_ms < DENIED_MS;
+}
+
+static void look_again(struct kafka_consumer *c, struct kafka_part *part, int64_t high)
+{
+    part->ask_ms = c->now_ms + ASK_AGAIN_MS;
+    if (high < next_of(part)) return; /* still KAFKA_PLACE_ASKED */
+    bk__kafka_part_doubt(c, part);
+    part->place = KAFKA_PLACE_RESTARTING;
+    bk__kafka_part_restart(c, part);
+}
+
 /** Where the log stands is known: records lost, or another log. A log that grew past our position
  *  meanwhile is another one as well. */
 void bk__kafka_judge_place(struct kafka_consumer *c, struct kafka_part *part, int64_t low,
@@ -127,6 +149,8 @@ void bk__kafka_judge_place(struct kafka_consumer *c, struct kafka_part *part, in
         go_on_from(c, part, low);
     else if (low == next_of(part) && part->unproven)
         start_at(c, part, low); /* its last record is gone, and none of ours with it */
+    else if (is_doubtful(c, part))
+        look_again(c, part, high);
     else if (high < next_of(part))
         rest_as_shorter(c, part, high);
     else
@@ -143,7 +167,7 @@ void bk__kafka_on_proof(struct kafka_consumer *c, struct kafka_part *part,
     }
     part->position++;
     part->unproven = false;
-    part->place = KAFKA_PLACE_KNOWN;
+    bk__kafka_part_found(part);
     bk__kafka_part_check_end(c, part, false);
 }
 
