@@ -159,25 +159,31 @@ class RedisServer:
 
 
 class Services:
-    """Servers of the story's own, by tools/services: a broker that may be killed."""
+    """Servers of the story's own, by tools/services: a broker, or with --brokers several, that may be killed."""
 
-    def __init__(self, story, *ports):
+    def __init__(self, story, *options):
         self.folder = story.folder / "services"
         self.environment = story.environment
-        self.up(*ports)
+        began = self.up(*options)
+        if began.returncode:
+            raise RuntimeError(f"no servers: {began.stderr}")
 
     def call(self, *words):
         return subprocess.run([str(ROOT / "tools/services"), *words, "--dir", str(self.folder)], env=self.environment, capture_output=True,
                               text=True, timeout=120)
 
-    def up(self, *ports):
-        done = self.call("up", *ports)
+    def up(self, *options):
+        done = self.call("up", *options)
         found = dict(line.split("=", 1) for line in done.stdout.splitlines() if "=" in line)
         self.kafka, self.redis = found.get("BASKETRY_KAFKA"), found.get("BASKETRY_REDIS")
         return done
 
-    def kill_broker(self):
-        os.kill(int((self.folder / "kafka/pid").read_text().split()[0]), signal.SIGKILL)
+    def broker_pid(self, number=1):
+        folder = "kafka" if number == 1 else f"kafka{number}"
+        return int((self.folder / folder / "pid").read_text().split()[0])
+
+    def kill_broker(self, number=1, how=signal.SIGKILL):
+        os.kill(self.broker_pid(number), how)
 
     def down(self):
         return self.call("down")
@@ -361,13 +367,13 @@ def because(listing, item):
 class Shop:
     """A topic of events and a producer for it. The clock is real unless `at_ms` says otherwise."""
 
-    def __init__(self, story, name, partitions=4, brokers=None, products=False, **settings):
+    def __init__(self, story, name, partitions=4, brokers=None, products=False, replicas=1, **settings):
         self.story = story
         self.brokers = brokers or story.kafka
         self.topic = f"story.{name}.{uuid.uuid4().hex[:8]}"
         self.products = f"{self.topic}.products" if products else ""
         self.admin = confluent_kafka.admin.AdminClient({"bootstrap.servers": self.brokers, "log_level": 0})
-        topics = [confluent_kafka.admin.NewTopic(self.topic, partitions, 1, config={"message.timestamp.type": "LogAppendTime"})]
+        topics = [confluent_kafka.admin.NewTopic(self.topic, partitions, replicas, config={"message.timestamp.type": "LogAppendTime"})]
         if products:
             topics.append(confluent_kafka.admin.NewTopic(self.products, 1, 1, config={"cleanup.policy": "compact"}))
         for future in self.admin.create_topics(topics).values():
