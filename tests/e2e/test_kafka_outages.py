@@ -148,6 +148,21 @@ def expired_unread(story):
     run.stop()
 
 
+def fenced(story):
+    """Another instance takes the same name in the group: the first has lost its partitions, and publishes nothing any more."""
+    shop = story.shop("fenced", partitions=2)
+    shop.view("c:1", "bread")
+    same = {"kafka.group": shop.topic, "kafka.group.instance.id": "same"}
+    first = story.run(shop, name="fenced", **same)
+    wait_for(lambda: first.ask("status")["records"] == 1, 20)
+    second = story.run(shop, name="fencing", **same)
+    wait_for(lambda: state_of(first) == "failed", 20, 0.1)
+    source = first.ask("status")["source"]
+    story.check(source["state"] == "failed" and source["partitions"] == 0,
+                f"whose name another took has failed and has no partition: {source['partitions']}, {source['detail'][:20]!r}")
+    story.check(second.stop() == 0 and first.stop() == 0, "both stop when asked")
+
+
 def product_gone_unread(story):
     """A product's tombstone comes and is compacted away while nobody reads: its topic just does not name it."""
     shop = story.shop("gone", partitions=1)
@@ -270,7 +285,7 @@ def killed_with_services(story):
 
 with Story() as story, concurrent.futures.ThreadPoolExecutor() as side_by_side:
     # Each waits most of its time; only one of them has a broker of its own to kill.
-    tales = [killed_with_services, missing, outgrown, expired_unread, product_gone_unread, lambda story: made_anew(story, *truncated(story))]
+    tales = [killed_with_services, missing, outgrown, expired_unread, product_gone_unread, fenced, lambda story: made_anew(story, *truncated(story))]
     for tale in [side_by_side.submit(tale, story) for tale in tales]:
         tale.result()
 sys.exit(story.end())
