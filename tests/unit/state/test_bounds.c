@@ -229,6 +229,24 @@ static void a_full_history_lets_the_weakest_item_go(void **state)
     bk_engine_deinit(&engine);
 }
 
+static void as_many_items_are_marked_as_a_history_holds_and_more_are_counted(void **state)
+{
+    (void)state;
+    struct bk_state_params params = told_params();
+    struct bk_engine engine;
+    params.history_items_max = 16;
+    told_engine(&engine, &params);
+    for (uint32_t i = 0; i < 20; i++) {
+        struct told told = tell(BK_EVENT_ITEM_DISMISSED, "ada", TOLD_START + i);
+        told_now(&engine, tell_lines(told, told_name("i", i < 18 ? i : 3)));
+    }
+    struct bk_shard *shard = bk_engine_shard(&engine, 0);
+    const struct bk_subject *sub = bk_subject(shard, told_subject(&engine, 0, "ada"));
+    assert_int_equal(bk_map_count(&shard->heap, sub->marks), 16);
+    assert_int_equal(counter(&engine, BK_STATE_HISTORY_ITEMS_CUT), 2);
+    bk_engine_deinit(&engine);
+}
+
 /* A row that was dropped and came again has lost what it counted before: it is not exact any
  * more. */
 static void a_row_that_was_evicted_stays_marked_as_lossy(void **state)
@@ -355,6 +373,7 @@ int main(void)
         cmocka_unit_test(items_beyond_the_limit_are_counted_and_not_remembered),
         cmocka_unit_test(a_session_of_few_events_and_many_items_teaches_no_more_than_its_bound),
         cmocka_unit_test(a_full_history_lets_the_weakest_item_go),
+        cmocka_unit_test(as_many_items_are_marked_as_a_history_holds_and_more_are_counted),
         cmocka_unit_test(a_row_that_was_evicted_stays_marked_as_lossy),
         cmocka_unit_test(who_comes_back_is_not_the_one_to_go),
         cmocka_unit_test(the_rows_of_an_item_in_use_are_not_the_ones_to_go),

@@ -147,6 +147,22 @@ static void a_late_event_neither_ends_nor_reopens_nor_names_a_session(void **sta
     bk_engine_deinit(&engine);
 }
 
+/* It may be of a visit before, whose end is not known. */
+static void a_late_event_within_the_live_session_does_not_name_it(void **state)
+{
+    (void)state;
+    struct bk_state_params params = told_params();
+    struct bk_engine engine;
+    told_engine(&engine, &params);
+    told_now(&engine, tell_view("ada", "x", TOLD_START));
+    told_now(&engine, tell_view("ada", "y", TOLD_START + 1000));
+    told_now(&engine, in_session(tell_view("ada", "late", TOLD_START + 500), "s1"));
+    assert_int_equal(session_of(&engine, "ada")->key, 0);
+    told_now(&engine, in_session(tell_view("ada", "z", TOLD_START + 2000), "s2"));
+    assert_int_equal(session_of(&engine, "ada")->count, 4);
+    bk_engine_deinit(&engine);
+}
+
 static void a_late_view_leads_no_list_and_counts_at_its_own_epoch(void **state)
 {
     (void)state;
@@ -358,6 +374,7 @@ int main(void)
         cmocka_unit_test(a_session_ends_after_its_gap_and_not_at_it),
         cmocka_unit_test(another_session_id_ends_it_and_none_does_not),
         cmocka_unit_test(a_late_event_neither_ends_nor_reopens_nor_names_a_session),
+        cmocka_unit_test(a_late_event_within_the_live_session_does_not_name_it),
         cmocka_unit_test(a_late_view_leads_no_list_and_counts_at_its_own_epoch),
         cmocka_unit_test(a_late_purchase_still_counts_and_is_no_consequence_of_later_views),
         cmocka_unit_test(a_producers_retry_counts_once_wherever_it_lands),

@@ -146,17 +146,21 @@ static void facts_are_last_write_wins_and_a_tombstone_clears_them(void **state)
     memcpy(name + 254, "\xC3\xA9tail", 7);
     told.event.name = bk_str(name, 260);
     told.event.brand = (bk_str_t){NULL, 0};
+    told.event.variant_group = BK_STR("milks");
     told.event.lines[0].category = BK_STR("Food>Bread");
     bk_apply_product(&engine, BK_STR("milk"), &told.event);
     assert_int_equal(bk_item_fact(shared, milk, BK_FACT_NAME).len,
                      254); /* cut before the character */
     assert_int_equal(bk_item_fact(shared, milk, BK_FACT_BRAND).len, 0);
     assert_int_equal(bk_item(shared, milk)->category, food);
+    assert_int_not_equal(bk_item(shared, milk)->variant, 0);
     told.event.tombstone = true;
     bk_apply_product(&engine, BK_STR("milk"), &told.event);
     bk_apply_product(&engine, BK_STR("never-heard-of"), &told.event);
     assert_int_equal(bk_item_fact(shared, milk, BK_FACT_NAME).len, 0);
     assert_int_equal(bk_item(shared, milk)->category, 0);
+    assert_int_equal(bk_item(shared, milk)->shelf, 0);
+    assert_int_equal(bk_item(shared, milk)->variant, 0);
     assert_true(bk_item(shared, milk)->price_minor == BK_NULL_I64);
     assert_int_equal(told_item(&engine, "never-heard-of"), 0);
     told_free(&told);
