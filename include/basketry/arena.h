@@ -11,9 +11,9 @@
  *   loop goes on. Reading is a plain load.
  * ALLOCATION
  *   Size classes, four per doubling (at most 25 % waste), each with a free list; a block is zeroed
- *   when it is freed (erasure is real), so a block that is handed out is all zeroes. No coalescing:
- *   rows grow by doubling, and what they leave is the next row's block; at the limit a larger free
- *   block is cut.
+ *   when it is freed (erasure is real), so a block that is handed out is all zeroes. Rows grow by
+ *   doubling, and what they leave is the next row's block; at the limit a larger free block is cut,
+ *   and now and then free neighbours are joined (arena.c).
  * THREADS
  *   The loop thread owns every arena; a capture's reader is the one guest. No clock, no stdio; mmap
  *   at create is the one system call.
@@ -44,7 +44,7 @@ struct bk_arena_root {
     uint64_t live; /* bytes of blocks that are allocated now                                      */
     uint64_t owner[4]; /* numbers for the owner */
     uint32_t free_head[BK_ARENA_CLASSES];
-    uint32_t pad[2];
+    uint64_t freed; /* bytes freed since free neighbours were joined last */
 };
 
 /** The block that an arena hands out first: an owner with one structure need not remember where. */

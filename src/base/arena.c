@@ -2,7 +2,12 @@
  *
  * LAYOUT   | bk_arena_root | block | block | ...      blocks are multiples of 16 bytes
  * CLASSES  class c < 8 is 16 * (c + 1) bytes; then four per doubling: 160 192 224 256 320 384 ...
+ * JOINING  A freed block stays of its size. When nothing is left for a request, a 16th of the arena
+ *          is free and a 256th was freed since the last time, free neighbours are joined: else memory
+ *          that was cut small once would be lost to larger blocks for good.
  * COST     alloc and free: a list head and the block's first word; free also zeroes the block.
+ *          Joining: a look at each free block and at a bit for every 16 bytes (an extra 1/128 of the
+ *          arena meanwhile), at most once for every 256th of the arena that is freed.
  */
 #include "basketry/arena.h"
 
@@ -118,24 +123,103 @@ static void give_free(struct bk_arena *arena, struct bk_arena_root *root, bk_ref
     root->free_head[class] = ref;
 }
 
-/* At the limit: cut the block from the next larger free one; what is over becomes free blocks of
- * the classes that fit. */
+/* A run of free units becomes free blocks of the classes that fit. */
+static void give_run(struct bk_arena *arena, struct bk_arena_root *root, uint64_t at,
+                     uint64_t units)
+{
+    while (units) {
+        unsigned fits = class_of(units * BK_ARENA_UNIT);
+        if (fits >= BK_ARENA_CLASSES) fits = BK_ARENA_CLASSES - 1;
+        while (class_bytes(fits) > units * BK_ARENA_UNIT) fits--;
+        give_free(arena, root, (bk_ref_t)at, fits);
+        at += class_bytes(fits) / BK_ARENA_UNIT;
+        units -= class_bytes(fits) / BK_ARENA_UNIT;
+    }
+}
+
+/* At the limit: cut the block from the next larger free one. */
 static bk_ref_t take_split(struct bk_arena *arena, struct bk_arena_root *root, unsigned class)
 {
     unsigned larger = class + 1;
     while (larger < BK_ARENA_CLASSES && !root->free_head[larger]) larger++;
     if (larger >= BK_ARENA_CLASSES) return 0;
     bk_ref_t ref = take_free(arena, root, larger);
-    bk_ref_t rest = ref + (bk_ref_t)(class_bytes(class) / BK_ARENA_UNIT);
-    size_t units = (class_bytes(larger) - class_bytes(class)) / BK_ARENA_UNIT;
-    while (units) {
-        unsigned fits = class_of(units * BK_ARENA_UNIT);
-        while (class_bytes(fits) > units * BK_ARENA_UNIT) fits--;
-        give_free(arena, root, rest, fits);
-        rest += (bk_ref_t)(class_bytes(fits) / BK_ARENA_UNIT);
-        units -= class_bytes(fits) / BK_ARENA_UNIT;
-    }
+    give_run(arena, root, ref + class_bytes(class) / BK_ARENA_UNIT,
+             (class_bytes(larger) - class_bytes(class)) / BK_ARENA_UNIT);
     return ref;
+}
+
+/* ---- joining free neighbours ---- */
+
+/* Worth its time only when there is something to join, and when much changed since the last time.
+ * What it goes by is in the arena's own bytes: a state that was laid back decides alike. */
+static bool is_worth_joining(const struct bk_arena *arena, const struct bk_arena_root *root)
+{
+    enum { FREE_SHARE = 16, FREED_SHARE = 256 };
+    return root->used - root->live >= arena->limit / FREE_SHARE &&
+           root->freed >= arena->limit / FREED_SHARE;
+}
+
+/* One bit a unit, set where it is free; the lists end empty and the blocks all zero. */
+static void collect_free(struct bk_arena *arena, struct bk_arena_root *root, uint64_t *bits)
+{
+    for (unsigned class = 0; class < BK_ARENA_CLASSES; class ++) {
+        bk_ref_t ref;
+        while ((ref = take_free(arena, root, class)))
+            for (uint64_t unit = ref; unit < ref + class_bytes(class) / BK_ARENA_UNIT; unit++)
+                bits[unit / 64] |= (uint64_t)1 << unit % 64;
+    }
+}
+
+/* Where the run of equal bits that ends before `top` begins. */
+static uint64_t run_begin(const uint64_t *bits, uint64_t top, bool set)
+{
+    while (top) {
+        uint64_t word = (top - 1) / 64;
+        uint64_t others = set ? ~bits[word] : bits[word];
+        if (top % 64) others &= ((uint64_t)1 << top % 64) - 1;
+        if (others) return word * 64 + 64 - (uint64_t)__builtin_clzll(others);
+        top = word * 64;
+    }
+    return 0;
+}
+
+/* From the end to the beginning, so that the lowest block of each class is taken first. */
+static void give_runs(struct bk_arena *arena, struct bk_arena_root *root, const uint64_t *bits)
+{
+    uint64_t top = root->used / BK_ARENA_UNIT;
+    while (top) {
+        uint64_t end = run_begin(bits, top, false);
+        top = run_begin(bits, end, true);
+        give_run(arena, root, top, end - top);
+    }
+}
+
+/* False: nothing changed. */
+static bool join_free(struct bk_arena *arena, struct bk_arena_root *root)
+{
+    if (!is_worth_joining(arena, root)) return false;
+    uint64_t bytes = root->used / BK_ARENA_UNIT / 8 + sizeof(uint64_t);
+    void *bits = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (bits == MAP_FAILED) return false;
+    collect_free(arena, root, bits);
+    give_runs(arena, root, bits);
+    munmap(bits, bytes);
+    root->freed = 0;
+    return true;
+}
+
+/* ---- blocks ---- */
+
+/* From the free list, from the end of what is used, from a larger block; 0: from nowhere. */
+static bk_ref_t take(struct bk_arena *arena, struct bk_arena_root *root, unsigned class)
+{
+    bk_ref_t ref = take_free(arena, root, class);
+    if (!ref && root->used + class_bytes(class) <= arena->limit) {
+        ref = (bk_ref_t)(root->used / BK_ARENA_UNIT);
+        root->used += class_bytes(class);
+    }
+    return ref ? ref : take_split(arena, root, class);
 }
 
 bk_ref_t bk_arena_alloc(struct bk_arena *arena, size_t size)
@@ -144,12 +228,8 @@ bk_ref_t bk_arena_alloc(struct bk_arena *arena, size_t size)
     unsigned class = class_of(size);
     if (class >= BK_ARENA_CLASSES) return 0;
     struct bk_arena_root *root = root_write(arena);
-    bk_ref_t ref = take_free(arena, root, class);
-    if (!ref && root->used + class_bytes(class) <= arena->limit) {
-        ref = (bk_ref_t)(root->used / BK_ARENA_UNIT);
-        root->used += class_bytes(class);
-    }
-    if (!ref) ref = take_split(arena, root, class);
+    bk_ref_t ref = take(arena, root, class);
+    if (!ref && join_free(arena, root)) ref = take(arena, root, class);
     if (!ref) return 0;
     root->live += class_bytes(class);
     return ref;
@@ -164,6 +244,7 @@ void bk_arena_free(struct bk_arena *arena, bk_ref_t ref, size_t size)
     *block = root->free_head[class];
     root->free_head[class] = ref;
     root->live -= class_bytes(class);
+    root->freed += class_bytes(class);
 }
 
 /* ---- tables ---- */

@@ -104,6 +104,60 @@ static void at_the_limit_a_larger_free_block_is_cut_into_what_is_asked(void **st
     bk_arena_deinit(&arena);
 }
 
+/* Small blocks fill the arena; `gap` of them are left between those that stay, or all go. */
+static void fill_and_free(struct bk_arena *arena, uint32_t gap)
+{
+    enum { SMALL = 64 };
+    static bk_ref_t refs[1 << 16];
+    uint32_t count = 0;
+    while (count < BK_COUNTOF(refs) && (refs[count] = bk_arena_alloc(arena, SMALL))) count++;
+    for (uint32_t i = 0; i < count; i++)
+        if (!gap || i % (gap + 1)) bk_arena_free(arena, refs[i], SMALL);
+}
+
+static void memory_that_was_cut_small_is_there_for_larger_blocks(void **state)
+{
+    (void)state;
+    struct bk_arena arena;
+    assert_int_equal(bk_arena_init(&arena, 1 << 20), BK_OK);
+    fill_and_free(&arena, 0);
+    uint64_t used = bk_arena_bytes(&arena);
+    bk_ref_t half = bk_arena_alloc(&arena, 1 << 19);
+    assert_true(half);
+    assert_true(is_filled(bk_arena_read(&arena, half), 1 << 19, 0));
+    assert_true(bk_arena_alloc(&arena, 1 << 18));
+    assert_int_equal(bk_arena_bytes(&arena), used);
+    bk_arena_deinit(&arena);
+}
+
+static void what_lies_between_blocks_that_stay_is_joined_up_to_them(void **state)
+{
+    (void)state;
+    struct bk_arena arena;
+    assert_int_equal(bk_arena_init(&arena, 1 << 20), BK_OK);
+    fill_and_free(&arena, 4); /* runs of 256 bytes */
+    assert_int_equal(bk_arena_alloc(&arena, 320), 0);
+    uint32_t joined = 0;
+    while (bk_arena_alloc(&arena, 256)) joined++;
+    assert_in_range(joined, (1 << 20) / 320 - 10, (1 << 20) / 320 + 1);
+    bk_arena_deinit(&arena);
+}
+
+static void nothing_is_joined_again_before_much_was_freed(void **state)
+{
+    (void)state;
+    struct bk_arena arena;
+    assert_int_equal(bk_arena_init(&arena, 1 << 20), BK_OK);
+    fill_and_free(&arena, 1);
+    assert_int_equal(bk_arena_alloc(&arena, 128), 0); /* in vain */
+    assert_int_equal(bk_arena_root(&arena)->freed, 0);
+    bk_ref_t one = bk_arena_alloc(&arena, 64);
+    bk_arena_free(&arena, one, 64);
+    assert_int_equal(bk_arena_alloc(&arena, 128), 0);
+    assert_int_equal(bk_arena_root(&arena)->freed, 64);
+    bk_arena_deinit(&arena);
+}
+
 static void a_block_wastes_at_most_a_quarter(void **state)
 {
     (void)state;
@@ -159,6 +213,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(blocks_never_overlap_are_zero_and_stay_within_the_limit),
         cmocka_unit_test(at_the_limit_a_larger_free_block_is_cut_into_what_is_asked),
+        cmocka_unit_test(memory_that_was_cut_small_is_there_for_larger_blocks),
+        cmocka_unit_test(what_lies_between_blocks_that_stay_is_joined_up_to_them),
+        cmocka_unit_test(nothing_is_joined_again_before_much_was_freed),
         cmocka_unit_test(a_block_wastes_at_most_a_quarter),
         cmocka_unit_test(a_size_that_no_class_holds_is_refused),
         cmocka_unit_test(a_table_reuses_numbers_last_in_first_out_and_zeroes_them),

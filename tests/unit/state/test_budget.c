@@ -194,11 +194,60 @@ static void a_budget_too_small_for_its_shards_is_refused(void **state)
     assert_int_equal(bk_engine_init(&engine, &params), BK_ENOMEM);
 }
 
+/* One visitor, one event. */
+static void tell_visitor(struct bk_engine *engine, const char *prefix, uint32_t n, struct told told)
+{
+    char name[24];
+    snprintf(name, sizeof name, "%s%u", prefix, n);
+    told.event.visitor = bk_str_c(name);
+    told_now(engine, told);
+}
+
+/* A flood of small carts takes all of a shard; then a customer buys more and more. */
+static void memory_that_small_carts_had_serves_a_long_history(void **state)
+{
+    (void)state;
+    enum { CARTS = 70000, ORDERS = 6, LINES_EACH = 30, BETWEEN = 1500 };
+    struct bk_engine engine;
+    struct bk_state_params params = told_params();
+    params.bytes_max = 16u << 20;
+    params.shards_max = 1;
+    told_engine(&engine, &params);
+    for (uint32_t i = 0; i < CARTS; i++) {
+        if (i % 5000 == 0) told_forget();
+        tell_visitor(
+            &engine, "v", i,
+            tell_cart(NULL, BK_CART_ADD, "i1 i2 i3 i4 i5 i6 i7 i8 i9 i10 i11 i12", TOLD_START + i));
+    }
+    for (int order = 0; order < ORDERS; order++) {
+        char items[LINES_EACH * 8] = "", name[16];
+        size_t len = 0;
+        told_forget();
+        for (int line = 0; line < LINES_EACH; line++)
+            len += (size_t)snprintf(items + len, sizeof items - len, "%sp%d", line ? " " : "",
+                                    order * LINES_EACH + line);
+        snprintf(name, sizeof name, "o%d", order);
+        told_now(&engine, tell_purchase("ann", told_word(name, strlen(name)), items,
+                                        TOLD_START + CARTS + order * (int64_t)TOLD_HOUR));
+        for (uint32_t i = 0; i < BETWEEN; i++)
+            tell_visitor(&engine, "w", (uint32_t)order * BETWEEN + i,
+                         tell_view(NULL, told_name("i", i % 50), TOLD_START + CARTS + i));
+    }
+    uint32_t ann = told_subject(&engine, 0, "ann");
+    assert_true(ann);
+    const struct bk_shard *shard = engine.shards[0];
+    uint32_t known = bk_map_count(&shard->heap, bk_subject(shard, ann)->history);
+    assert_int_equal(known, ORDERS * LINES_EACH);
+    assert_int_equal(bk_engine_counter(&engine, BK_STATE_MEMORY_REFUSED), 0);
+    bk_engine_deinit(&engine);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(whatever_comes_state_stays_inside_its_budget_and_every_event_is_answered),
         cmocka_unit_test(a_shard_beyond_shards_max_is_refused_and_the_others_keep_their_shares),
+        cmocka_unit_test(memory_that_small_carts_had_serves_a_long_history),
         cmocka_unit_test(a_budget_too_small_for_its_shards_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
