@@ -322,7 +322,7 @@ static void the_rows_of_an_item_in_use_are_not_the_ones_to_go(void **state)
     params.bytes_max = 1 << 20;
     params.shards_max = 1;
     params.postings_max = 0;
-    params.pair_partners_max = 6;
+    params.pair_partners_max = 12;
     told_engine(&engine, &params);
     for (uint32_t i = 0; i < 8000; i++) {
         char items[32];
