@@ -346,8 +346,7 @@ static int load_files(const char *folder, const struct bkc_manifest *manifest,
 {
     struct bk_section sections[BK_SECTIONS_MAX];
     size_t count = bk_shared_sections(&engine->shared, sections);
-    int err =
-        bkc_file_load(folder, manifest->generation, &manifest->files[0], sections, count, reason);
+    int err = bkc_file_load(folder, &manifest->files[0], sections, count, reason);
     if (err == BK_OK && bk_table_top(&engine->shared.items) > engine->params.items_max)
         err = bk_reason_set(reason, BK_ELIMIT,
                             BKC_SHARED ": it knows %u items, state.items_max is %u",
@@ -360,10 +359,7 @@ static int load_files(const char *folder, const struct bkc_manifest *manifest,
             return bk_reason_set(reason, BK_ELIMIT, "%s: state.bytes_max leaves no room for it",
                                  file->name);
         count = bk_shard_sections(shard, sections);
-        err = bkc_file_load(folder, manifest->generation, file, sections, count, reason);
-        if (err == BK_OK && bk_shard_totals(shard)->next_offset != file->next_offset)
-            err = bk_reason_set(reason, BK_ECORRUPT, "%s: the MANIFEST tells another offset",
-                                file->name);
+        err = bkc_file_load(folder, file, sections, count, reason);
     }
     return err;
 }

@@ -12,16 +12,18 @@
  *
  *   Each block carries the CRC-32C of its data and, last, that of itself: a flipped bit, a torn or
  *   missing tail, a block out of its place (sections open in order, `at` only grows) are all seen.
+ *   The CRC-32C of all heads from the header to the END, their own checks left out, is the whole
+ *   file's: the MANIFEST has it.
  *
  * THE MANIFEST is text, for operators to read; a line each, in this order:
  *
  *   basketry checkpoint FORMAT
- *   generation NUMBER                  as in every file's header: no file of another one passes
+ *   generation NUMBER                  as in every file's header
  *   state VERSION LAYOUT               state.h: BK_STATE_VERSION, bk_state_layout() in hex
  *   epochs PAIR_MS POPULARITY_MS       state counted in other epochs would be misread
  *   written MS
  *   topic_partitions N                 of the events topic: their keys move when it changes
- *   file NAME BYTES                    one a file
+ *   file NAME BYTES CRC                one a file; no other file of that name passes
  *   offset PARTITION NEXT              one a partition: the record to read next
  *   end CRC                            CRC-32C, hex, of everything before this line
  *
@@ -37,7 +39,7 @@
 #include "basketry/checkpoint.h"
 
 enum {
-    BKC_FORMAT = 1,
+    BKC_FORMAT = 2,
     BKC_DATA_MAX = 256 << 10,
     BKC_NAME_MAX = 64,
     BKC_PATH_MAX = 512,
@@ -71,6 +73,12 @@ struct bkc_block {
     uint32_t crc; /* of the bytes before it */
 };
 _Static_assert(sizeof(struct bkc_block) == 32, "as in the essay");
+/* The heads so far and one more, each without its own check: a CRC over what ends with its CRC is the
+ * same number whatever it says. */
+static inline uint32_t bkc_crc_of_heads(uint32_t crc, const void *head, size_t len)
+{
+    return bk_crc32c(crc, head, len - sizeof(uint32_t));
+}
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "files hold the machine's own order");
 
 /* One file of a generation, as the manifest names it. */
@@ -78,6 +86,7 @@ struct bkc_file {
     char name[BKC_NAME_MAX];
     int32_t partition; /* -1: shared */
     uint64_t bytes;
+    uint32_t crc;        /* of its heads */
     int64_t next_offset; /* of a partition */
 };
 
@@ -121,7 +130,7 @@ int bkc_manifest_write(struct bk_disk *disk, const char *dir, const char *folder
 
 /* ---- load.c ---- */
 /* Lay one file's sections into the arenas. BK_OK, BK_ECORRUPT, BK_EUNSUPPORTED, BK_ELIMIT, BK_EIO. */
-int bkc_file_load(const char *folder, uint32_t generation, const struct bkc_file *file,
+int bkc_file_load(const char *folder, const struct bkc_file *file,
                   const struct bk_section *sections, size_t section_count,
                   struct bk_reason *reason);
 /* A place in an open file. A failure's reason begins with file and byte. Any thread, each its own. */

@@ -38,10 +38,17 @@ int bkc_take(struct bkc_in *in, void *bytes, size_t len)
     return BK_OK;
 }
 
-static int take_header(struct bkc_in *in, uint32_t generation, int32_t partition)
+static int take_head(struct bkc_in *in, void *head, size_t len, uint32_t *crc)
+{
+    int err = bkc_take(in, head, len);
+    if (err == BK_OK) *crc = bkc_crc_of_heads(*crc, head, len);
+    return err;
+}
+
+static int take_header(struct bkc_in *in, uint32_t *crc)
 {
     struct bkc_header header;
-    int err = bkc_take(in, &header, sizeof header);
+    int err = take_head(in, &header, sizeof header, crc);
     if (err != BK_OK) return err;
     if (memcmp(header.magic, BKC_MAGIC, sizeof header.magic) != 0)
         return bkc_corrupt(in, "it is no file of a checkpoint");
@@ -50,14 +57,12 @@ static int take_header(struct bkc_in *in, uint32_t generation, int32_t partition
     if (header.format != BKC_FORMAT || header.layout != bk_state_layout())
         return bk_reason_set(in->reason, BK_EUNSUPPORTED, "%s: format %u is another one's",
                              in->name, header.format);
-    if (header.generation != generation || header.partition != partition)
-        return bkc_corrupt(in, "it belongs to another generation or partition");
     return BK_OK;
 }
 
-static int take_block(struct bkc_in *in, struct bkc_block *block)
+static int take_block(struct bkc_in *in, struct bkc_block *block, uint32_t *crc)
 {
-    int err = bkc_take(in, block, sizeof *block);
+    int err = take_head(in, block, sizeof *block, crc);
     if (err != BK_OK) return err;
     if (block->crc != bk_crc32c(0, block, offsetof(struct bkc_block, crc)))
         return bkc_corrupt(in, "a block's check does not fit");
@@ -136,11 +141,11 @@ static int check_end(struct bkc_in *in, const struct bkc_block *block, const str
 }
 
 /* From head to head, up to the end. */
-static int take_heads(struct bkc_in *in, struct place *place)
+static int take_heads(struct bkc_in *in, struct place *place, uint32_t *crc)
 {
     struct bkc_block block;
     for (;;) {
-        int err = take_block(in, &block);
+        int err = take_block(in, &block, crc);
         if (err != BK_OK) return err;
         switch (block.kind) {
         case BKC_SECTION:
@@ -167,7 +172,7 @@ static int check_sections(const struct bkc_in *in, const struct place *place)
     return BK_OK;
 }
 
-int bkc_file_load(const char *folder, uint32_t generation, const struct bkc_file *file,
+int bkc_file_load(const char *folder, const struct bkc_file *file,
                   const struct bk_section *sections, size_t section_count, struct bk_reason *reason)
 {
     char path[BKC_PATH_MAX];
@@ -177,10 +182,11 @@ int bkc_file_load(const char *folder, uint32_t generation, const struct bkc_file
         return bk_reason_set(reason, errno == ENOENT ? BK_ECORRUPT : BK_EIO, "%s: %s", path,
                              strerror(errno));
     struct place place = {.sections = sections, .count = section_count};
-    int err = take_header(&in, generation, file->partition);
-    if (err == BK_OK) err = take_heads(&in, &place);
-    if (err == BK_OK && in.at != file->bytes)
-        err = bkc_corrupt(&in, "the MANIFEST tells another length");
+    uint32_t crc = 0;
+    int err = take_header(&in, &crc);
+    if (err == BK_OK) err = take_heads(&in, &place, &crc);
+    if (err == BK_OK && crc != file->crc)
+        err = bkc_corrupt(&in, "it is not the file that the MANIFEST tells of");
     if (err == BK_OK) err = bkc_lay_all(&in, place.blocks, place.block_count);
     if (err == BK_OK) err = check_sections(&in, &place);
     free(place.blocks);

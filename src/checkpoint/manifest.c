@@ -24,7 +24,8 @@ char *bkc_manifest_text(const struct bkc_manifest *m)
     bk_buf_printf(&out, "written %" PRId64 "\n", m->written_ms);
     bk_buf_printf(&out, "topic_partitions %" PRId32 "\n", m->topic_partitions);
     for (uint32_t i = 0; i < m->file_count; i++)
-        bk_buf_printf(&out, "file %s %" PRIu64 "\n", m->files[i].name, m->files[i].bytes);
+        bk_buf_printf(&out, "file %s %" PRIu64 " %08" PRIx32 "\n", m->files[i].name,
+                      m->files[i].bytes, m->files[i].crc);
     for (uint32_t i = 0; i < m->file_count; i++)
         if (m->files[i].partition >= 0)
             bk_buf_printf(&out, "offset %" PRId32 " %" PRId64 "\n", m->files[i].partition,
@@ -91,7 +92,7 @@ static bool parse_file(const char *line, struct bkc_manifest *m)
 {
     struct bkc_file *file = &m->files[m->file_count];
     if (m->file_count == BKC_FILES_MAX ||
-        sscanf(line, "file %63s %" SCNu64, file->name, &file->bytes) != 2)
+        sscanf(line, "file %63s %" SCNu64 " %8" SCNx32, file->name, &file->bytes, &file->crc) != 3)
         return false;
     file->partition = partition_of(file->name);
     m->file_count++;

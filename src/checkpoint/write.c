@@ -13,6 +13,7 @@ struct out {
     int err; /* -errno */
     const char *step;
     uint64_t bytes;
+    uint32_t crc; /* of the heads */
 };
 
 static void note(struct out *out, const char *step, int rc)
@@ -29,6 +30,12 @@ static void put(struct out *out, const void *bytes, size_t len)
     out->bytes += len;
 }
 
+static void put_head(struct out *out, const void *head, size_t len)
+{
+    out->crc = bkc_crc_of_heads(out->crc, head, len);
+    put(out, head, len);
+}
+
 static void put_header(struct out *out, uint32_t generation, int32_t partition)
 {
     struct bkc_header header = {.format = BKC_FORMAT,
@@ -37,7 +44,7 @@ static void put_header(struct out *out, uint32_t generation, int32_t partition)
                                 .generation = generation};
     memcpy(header.magic, BKC_MAGIC, sizeof header.magic);
     header.crc = bk_crc32c(0, &header, offsetof(struct bkc_header, crc));
-    put(out, &header, sizeof header);
+    put_head(out, &header, sizeof header);
 }
 
 static void put_block(struct out *out, enum bkc_kind kind, uint32_t number, uint64_t at,
@@ -49,7 +56,7 @@ static void put_block(struct out *out, enum bkc_kind kind, uint32_t number, uint
                               .len = (uint32_t)len,
                               .data_crc = bk_crc32c(0, data, len)};
     block.crc = bk_crc32c(0, &block, offsetof(struct bkc_block, crc));
-    put(out, &block, sizeof block);
+    put_head(out, &block, sizeof block);
     put(out, data, len);
 }
 
@@ -123,6 +130,7 @@ int bkc_file_write(struct bk_disk *disk, const char *folder, uint32_t generation
     if (!out.err && whole) note(&out, "sync", disk->sync(disk, out.file));
     note(&out, "close", disk->close(disk, out.file));
     source->file.bytes = out.bytes;
+    source->file.crc = out.crc;
     if (!whole)
         return bk_reason_set(
             reason, BK_ELIMIT,

@@ -5,8 +5,8 @@
  *   | what 1 | where 2 | value 1 |     what = file (low bits) and kind of edit (high bits)
  *
  * flip a bit, set a byte, cut the file, append, copy a piece elsewhere; a last flag gives every
- * block its check anew, as nobody's disk does: then only the loader's own eyes are left, which must
- * not be led astray, whatever the state is worth.
+ * block and file its check anew, as nobody's disk does: then only the loader's own eyes are left,
+ * which must not be led astray, whatever the state is worth.
  */
 #include "../../src/checkpoint/format.h"
 #include "basketry/log.h"
@@ -191,14 +191,15 @@ static void edit(const uint8_t *step)
     }
 }
 
-/* As if whoever edited it knew the checks. */
-static void check_anew(struct piece *its)
+/* As if whoever edited it knew the checks. Returns that of the file. */
+static uint32_t check_anew(struct piece *its)
 {
     struct bkc_header header;
-    if (its->len < sizeof header) return;
+    if (its->len < sizeof header) return 0;
     memcpy(&header, its->bytes, sizeof header);
     header.crc = bk_crc32c(0, &header, offsetof(struct bkc_header, crc));
     memcpy(its->bytes, &header, sizeof header);
+    uint32_t crc = bkc_crc_of_heads(0, &header, sizeof header);
     for (size_t at = sizeof header; at + sizeof(struct bkc_block) <= its->len;) {
         struct bkc_block block;
         memcpy(&block, its->bytes + at, sizeof block);
@@ -207,9 +208,31 @@ static void check_anew(struct piece *its)
             block.data_crc = bk_crc32c(0, its->bytes + data, block.len);
         block.crc = bk_crc32c(0, &block, offsetof(struct bkc_block, crc));
         memcpy(its->bytes + at, &block, sizeof block);
-        if (block.len > its->len - data) return;
+        crc = bkc_crc_of_heads(crc, &block, sizeof block);
+        if (block.len > its->len - data) break;
         at = data + block.len;
     }
+    return crc;
+}
+
+/* The files' checks, and those that a MANIFEST which nobody edited has of them. */
+static void forge(void)
+{
+    struct bkc_manifest manifest;
+    struct bk_reason reason;
+    const char *text = (const char *)edited[0].bytes;
+    int err = bkc_manifest_parse(text, edited[0].len, &manifest, &reason);
+    for (int i = 1; i < FILES; i++) {
+        uint32_t crc = check_anew(&edited[i]);
+        if (err == BK_OK && (uint32_t)i <= manifest.file_count) manifest.files[i - 1].crc = crc;
+    }
+    if (err != BK_OK) return;
+    char *anew = bkc_manifest_text(&manifest);
+    check(anew != NULL, "no memory");
+    edited[0].len = strlen(anew);
+    memcpy(edited[0].bytes, anew, edited[0].len);
+    free(anew);
+    bkc_manifest_deinit(&manifest);
 }
 
 static void spill(int file)
@@ -235,10 +258,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         edited[i].len = whole[i].len;
     }
     for (size_t at = 1; at + 4 <= size; at += 4) edit(data + at);
-    for (int i = 0; i < FILES; i++) {
-        if (forged && i) check_anew(&edited[i]);
-        spill(i);
-    }
+    if (forged) forge();
+    for (int i = 0; i < FILES; i++) spill(i);
     struct bk_engine engine;
     struct bk_generation generation;
     struct bk_reason reason = {""};
