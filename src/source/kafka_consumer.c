@@ -161,7 +161,7 @@ static void on_fatal(struct kafka_consumer *c)
     char text[100];
     rd_kafka_resp_err_t err = rd_kafka_fatal_error(c->rk, text, sizeof text);
     c->fatal = true;
-    bk__kafka_parts_remove(c); /* another has our name and our partitions: nothing is ours to write */
+    bk__kafka_parts_remove(c); /* another has our name: nothing is ours to write */
     bk__kafka_note_error(c, err, text);
     bk_log_error("kafka", "fatal err=\"%s\"", text);
 }
