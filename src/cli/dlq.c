@@ -3,9 +3,9 @@
  *   list    reasons counted, the newest letters by name
  *   show    one letter: where from, headers, key, value as bytes, and the event if it decodes now
  *   retry   the records that decode now go back to their own topics, as they were
- * A letter is named by its own partition and offset, PARTITION:OFFSET. An event that goes back keeps
- * its event_id, so one that comes twice counts once, within the bound of state.dedup_events. A fact goes back only
- * while nothing newer was said about its key.
+ * A letter is named by its own partition and offset, PARTITION:OFFSET. An event that goes back
+ * keeps its event_id, so one that comes twice counts once, within the bound of state.dedup_events.
+ * A fact goes back only while nothing newer was said about its key.
  */
 #include "cli.h"
 #include "dlq_facts.h"

@@ -1,7 +1,8 @@
 /* dlq_facts.c -- the last word about a product is the one that counts, and on a compacted topic the only one that stays.
  *
- * So a record of such a topic goes back only if nothing was said about its key since: sent behind a newer one it would replace it, here and
- * for everybody who reads the topic. The topic is read once; a key costs 24 bytes.
+ * So a record of such a topic goes back only if nothing was said about its key since: sent behind
+ * a newer one it would replace it, here and for everybody who reads the topic. The topic is read
+ * once; a key costs 24 bytes.
  */
 #include "dlq_facts.h"
 

@@ -1,9 +1,11 @@
 /* erasures.c -- a ring of erasures by number.
  *
- * IDEA        They are asked for in the order of the log and end in any order; what is done at the ring's front makes room.
- * INVARIANTS  first <= made + 1; the erasure at `first` is not done; slots outside first .. made are zero, and so is one that is
- *             done: the id goes with it.
- * BOUND       The owner rests its intake (lists.waiting_max); the ring grows, for losing an erasure is worse than any size.
+ * IDEA        They are asked for in the order of the log and end in any order; what is done at the
+ *             ring's front makes room.
+ * INVARIANTS  first <= made + 1; the erasure at `first` is not done; slots outside first .. made
+ *             are zero, and so is one that is done: the id goes with it.
+ * BOUND       The owner rests its intake (lists.waiting_max); the ring grows, for losing an
+ *             erasure is worse than any size.
  * COST        150 bytes each; asking and ending are O(1) in the mean.
  */
 #include "erasures.h"

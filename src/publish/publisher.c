@@ -1,12 +1,14 @@
 /* publisher.c -- the turn of publication: see publisher.h for the way of a list.
  *
- * ORDER       erasures first (a right), then shoppers' lists, then items', then everybody's; housekeeping last.
- * TICKETS     what = kind << 8 | context or relation; owner = partition; handle, stamp name the subject, so that an answer for a subject
- *             that is gone finds nobody. note = timestamp of the oldest record the list was the
- *             first to know: its age is measured at the answer.
- * REFRESHER   walks the subjects and the items at the pace that completes a round in 4/5 of lists.refresh; after Redis came back empty it
- *             runs as fast as the window allows. An item's list is written only when its items or
- *             their order changed.
+ * ORDER       erasures first (a right), then shoppers' lists, then items', then everybody's;
+ *             housekeeping last.
+ * TICKETS     what = kind << 8 | context or relation; owner = partition; handle, stamp name the
+ *             subject, so that an answer for a subject that is gone finds nobody. note = timestamp
+ *             of the oldest record the list was the first to know: its age is measured at the
+ *             answer.
+ * REFRESHER   walks the subjects and the items at the pace that completes a round in 4/5 of
+ *             lists.refresh; after Redis came back empty it runs as fast as the window allows. An
+ *             item's list is written only when its items or their order changed.
  */
 #include "basketry/publisher.h"
 

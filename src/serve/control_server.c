@@ -6,8 +6,9 @@
  *   close callback and nowhere else.
  * BOUNDS
  *   connections (BK_CONTROL_CLIENTS_MAX: one more is told so and closed), bytes of a line, bytes
- *   of an answer, and time: one sweep a second ends whoever has not asked BK_CONTROL_IDLE_MS after it came, however many bytes
- *   it sent, or reads no slice in that time: a client that asks and never reads costs its buffer for ten seconds.
+ *   of an answer, and time: one sweep a second ends whoever has not asked BK_CONTROL_IDLE_MS after
+ *   it came, however many bytes it sent, or reads no slice in that time: a client that asks and
+ *   never reads costs its buffer for ten seconds.
  * ORDER
  *   bind, chmod, listen: nobody can connect before listen, so the file is never open to others.
  */

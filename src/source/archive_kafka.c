@@ -7,12 +7,14 @@
  *   gap: named, and refused unless it was accepted, then marked in the archive and counted.
  *
  *      look up topics -> bind cluster and names -> open partitions, find ends -> compare with the
- *      log's low and high -> assign -> copy until told to stop; look for more partitions now and then
+ *      log's low and high -> assign -> copy until told to stop; now and then look for more
+ *      partitions
  * INVARIANTS
  *   I1 an offset is appended once, in order: whatever the client offers again lies below `next` and
- *   is passed over. I2 a log that ends before the archive does, or holds another record where the archive's
- *   last one stood, is another log: refused. So that one is read again first, at each start and whenever the topic was gone. I3 a
- *   partition that came after the archive began is read from its offset 0, or its gap is named.
+ *   is passed over. I2 a log that ends before the archive does, or holds another record where the
+ *   archive's last one stood, is another log: refused. So that one is read again first, at each
+ *   start and whenever the topic was gone. I3 a partition that came after the archive began is
+ *   read from its offset 0, or its gap is named.
  * COST
  *   One thread of ours beside librdkafka's; memory: its queues, and 1 MiB a partition.
  */
@@ -458,7 +460,8 @@ static bool is_done(const struct archiver *a)
 }
 
 /** A client whose queue was full looks again only after a second, unless somebody asks it something
- *  (kafka_consumer.c, bk__kafka_consumer_ask_nudge). So when half of what waited is kept, we ask. */
+ *  (kafka_consumer.c, bk__kafka_consumer_ask_nudge). So when half of what waited is kept, we
+ *  ask. */
 static void nudge(struct archiver *a)
 {
     size_t waiting = rd_kafka_queue_length(a->queue);
