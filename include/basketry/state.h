@@ -59,6 +59,7 @@ void bk_state_params_default(struct bk_state_params *params);
     X(BK_STATE_SUBJECTS_EVICTED,       "subjects_evicted")                                         \
     X(BK_STATE_ROWS_EVICTED,           "pair_rows_evicted")                                        \
     X(BK_STATE_ROWS_PRUNED,            "pair_rows_pruned")                                         \
+    X(BK_STATE_POSTED_EVICTED,         "posted_evicted")                                           \
     X(BK_STATE_ITEMS_OVER_LIMIT,       "items_over_limit")                                         \
     X(BK_STATE_MEMORY_REFUSED,         "memory_refused")                                           \
     X(BK_STATE_CART_LINES_CUT,         "cart_lines_cut")                                           \
@@ -146,7 +147,7 @@ struct bk_item {
 };
 _Static_assert(sizeof(struct bk_item) == 176, "whole units of 16 bytes");
 
-/** UNPOSTED: postings were dropped, or one was refused, for want of memory. FORGOT << kind: a row of that kind was
+/** UNPOSTED: a posting was dropped, or refused, for want of memory. FORGOT << kind: a row of that kind was
  *  dropped, or an addition refused, for want of memory: what it counts is at most the truth. */
 enum {
     BK_ITEM_DIRTY = 1,
@@ -181,11 +182,14 @@ enum { BK_POPULAR_MAX = 128 };
 /** A session or receipt as its items' postings know it (a table's record: its number never changes while it
  *  grows). */
 struct bk_posted {
-    uint32_t refs;       /* postings that name it, and one more while the session is live */
-    uint16_t count, cap; /* of the items */
-    uint64_t key;        /* hash of subject and start: order among equal times */
-    bk_ref_t items;      /* u32 handles in shared.heap, in order of first sight, of addition */
-    uint32_t pad[3];
+    uint16_t refs;   /* postings that name it, and one more while the session is live */
+    uint16_t count;  /* of the items */
+    uint32_t time_s; /* when the newest of them entered */
+    uint64_t key;    /* hash of subject and start: order among equal times */
+    bk_ref_t items;  /* u32 handles in shared.heap, in order of first sight, of addition */
+    /* The order in which they were made: where the table is full, the oldest makes room. */
+    uint32_t older, newer;
+    uint32_t stamp; /* odd, and another one when the number is reused after that */
 };
 _Static_assert(sizeof(struct bk_posted) == 32, "whole units of 16 bytes");
 struct bk_posting {
@@ -250,6 +254,7 @@ struct bk_shared_totals {
     uint32_t segment_count;
     uint32_t segments_lossy; /* 1: one was turned away for want of a place */
     uint32_t alike;          /* 1: of some item a shelf, brand or variant group is known */
+    uint32_t posted_oldest, posted_newest;     /* ends of the queue of all struct bk_posted */
     uint64_t counters[BK_STATE_COUNTER_COUNT]; /* of shared; shards keep their own */
 };
 
@@ -276,6 +281,10 @@ static inline const struct bk_item *bk_item(const struct bk_shared *shared, uint
 static inline const struct bk_item_hot *bk_item_hot(const struct bk_shared *shared, uint32_t item)
 {
     return bk_table_read(&shared->hot, item);
+}
+static inline const struct bk_posted *bk_posted(const struct bk_shared *shared, uint32_t number)
+{
+    return (const struct bk_posted *)bk_table_read(&shared->posted, number);
 }
 static inline bk_str_t bk_item_id(const struct bk_shared *shared, uint32_t item)
 {
@@ -369,10 +378,11 @@ struct bk_session {
     uint32_t events;                   /* items seen, with repetitions */
     uint32_t raw_events;               /* events of any kind */
     uint32_t recent[BK_SESSION_STEPS]; /* the last items seen, newest first, for viewed_next */
-    uint32_t posted;                   /* number in shared.posted, 0: not posted */
-    uint16_t count, cap;               /* of seen */
-    uint16_t taught;                   /* 1: counted as a session of shared */
-    uint16_t step;                     /* enum bk_step of its last sight */
+    /* number in shared.posted and that one's stamp, 0: not posted; see bk_session_posted */
+    uint32_t posted, posted_stamp;
+    uint8_t count, cap; /* of seen */
+    uint8_t taught;     /* 1: counted as a session of shared */
+    uint8_t step;       /* enum bk_step of its last sight */
     struct bk_seen seen[];
 };
 
@@ -493,6 +503,13 @@ static inline const struct bk_session *bk_subject_session(const struct bk_shard 
 {
     return sub->session ? bk_arena_read(&shard->heap, sub->session) : NULL;
 }
+/** The session's number in shared.posted; 0: it is not posted, or made room for another. */
+static inline uint32_t bk_session_posted(const struct bk_shared *shared,
+                                         const struct bk_session *sess)
+{
+    if (!sess->posted) return 0;
+    return bk_posted(shared, sess->posted)->stamp == sess->posted_stamp ? sess->posted : 0;
+}
 /** The handle of a subject ("c:..." or "v:..."), or 0. */
 uint32_t bk_subject_find(const struct bk_shard *shard, bk_str_t id);
 /** 0.5^(days / 365) with 16 fraction bits. */
@@ -603,7 +620,7 @@ bool bk_item_published(struct bk_engine *engine, uint32_t item, unsigned relatio
 /* ---- checkpoints: the state is what stands in these arenas, and nothing else ---- */
 
 /** The version of the state's meaning: raised when the same bytes mean something else. */
-enum { BK_STATE_VERSION = 1 };
+enum { BK_STATE_VERSION = 2 };
 /** A number that differs when a struct of the state has another size: bytes of another layout are
  *  never taken for this one's. */
 uint64_t bk_state_layout(void);

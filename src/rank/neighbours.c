@@ -75,7 +75,8 @@ static uint32_t find_neighbours(const struct bk__view *view, const struct knn *k
 {
     struct bk_ranker *ranker = view->ranker;
     const struct bk_shared *shared = &ranker->engine->shared;
-    uint32_t own = view->sess ? view->sess->posted : 0, count = 0; /* never a receipt */
+    uint32_t own = view->sess ? bk_session_posted(shared, view->sess) : 0; /* never a receipt */
+    uint32_t count = 0;
     float faded = 1.0f;
     uint32_t back = 0;
     memset(ranker->neighbour_slot, 0, BK__NEIGHBOUR_SLOTS * sizeof ranker->neighbour_slot[0]);

@@ -133,9 +133,11 @@ static void order_lines(struct bk__turn *turn)
 static void post_receipt(struct bk__turn *turn, uint32_t lines)
 {
     const struct bk__scratch *scratch = turn->engine->scratch;
-    uint64_t subject = bk_subject(turn->shard, turn->subject)->id_hash;
-    uint64_t key = bk_mix(bk_mix(subject ^ (uint64_t)turn->time_ms) + BK_POSTING_RECEIPT);
-    uint32_t posted = bk__posted_create(turn->engine, key);
+    const struct bk_subject *sub = bk_subject(turn->shard, turn->subject);
+    const struct bk_session *sess = bk_subject_session(turn->shard, sub);
+    uint32_t visit = sess ? bk_session_posted(&turn->engine->shared, sess) : 0;
+    uint64_t key = bk_mix(bk_mix(sub->id_hash ^ (uint64_t)turn->time_ms) + BK_POSTING_RECEIPT);
+    uint32_t posted = bk__posted_create(turn->engine, key, visit);
     for (uint32_t i = 0; i < lines; i++)
         bk__posted_add(turn->engine, BK_POSTING_RECEIPT, posted, scratch->line_item[i],
                        bk__seconds(turn->time_ms));

@@ -123,7 +123,8 @@ static uint64_t postings_digest(const struct bk_shared *shared, bk_ref_t posting
 
 static bool is_posted(const struct bk_item *item)
 {
-    return item->postings[BK_POSTING_SESSION] || item->postings[BK_POSTING_RECEIPT];
+    return item->postings[BK_POSTING_SESSION] || item->postings[BK_POSTING_RECEIPT] ||
+           item->flags & BK_ITEM_UNPOSTED; /* it would be */
 }
 
 static uint64_t item_digest(const struct bk_shared *shared, uint32_t number, uint64_t *lossy)

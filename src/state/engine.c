@@ -3,10 +3,12 @@
  * BUDGET
  *   bytes_max = self (scratch and the shards' own structs) + shared's half + shards_max shares of
  *   the other half. Each part takes what it rounds up off its own heap, so the sum holds whatever
- *   the input; a shard beyond shards_max is refused. What makes room when a part is full, in this
- *   order: the pair rows and postings of items that nobody touched since the hand last came by
- *   (shared.c), the subject that was not touched for as long (shard.c); what even that does not
- *   make room for is left out and counted as memory_refused, and the event is applied without it.
+ *   the input; a shard beyond shards_max is refused. What makes room when a part is full: in
+ *   shared's heap the pair rows and postings of items that nobody touched since the hand last came
+ *   by (shared.c), in its table of posted sessions and receipts the one that was posted first
+ *   (postings.c), in a shard the subject that was not touched for longest (shard.c). What even that
+ *   does not make room for is left out and counted as memory_refused, and the event is applied
+ *   without it.
  */
 #include "internal.h"
 

@@ -126,9 +126,11 @@ void bk__segments_note(struct bk__turn *turn);
 void bk__segments_bought(struct bk__turn *turn, uint32_t share);
 
 /* ---- postings.c ---- */
-/* 0: memory refused one, or there are no postings. */
-uint32_t bk__posted_create(struct bk_engine *engine, uint64_t key);
-/* What cannot be posted (`posted` 0, or no memory) is left out, and the item marked for it. */
+/* 0: there are no postings. Where the table is full the oldest but `keep` makes room: any other
+ * number from before is asked for again (bk_session_posted). */
+uint32_t bk__posted_create(struct bk_engine *engine, uint64_t key, uint32_t keep);
+/* What cannot be posted (`posted` 0: it made room; or no memory) is left out, and the item marked for
+ * it. */
 void bk__posted_add(struct bk_engine *engine, enum bk_posting_kind kind, uint32_t posted,
                     uint32_t item, uint32_t time_s);
 /* Drop an item's postings for want of memory; how many rings that was (0 or 1). */

@@ -5,11 +5,18 @@
  *   receipts that hold it. Both are rows of item handles: a session's grows while the session
  *   lives, a receipt's is written at once. Postings name the row by its table number and count as
  *   references, and the last one to go frees it.
+ * ROOM
+ *   Most sessions never end: their shopper does not come back. So where the table is full the row
+ *   that was made first goes, live or not, unless the shopper whose turn it is has it: its postings
+ *   leave their rings, it is counted as posted_evicted, and the items that lose one are lossy. Its
+ *   session finds another stamp at the number, or none, and is posted no more. Only
+ *   bk__posted_create makes room.
  * ORDER
  *   "Most recent" is a total order on event facts: the time at which the item entered the session,
  *   then the session's key. So the index does not depend on the order in which partitions are read.
  * COST
- *   An addition lands at the ring's end but for clock disorder: O(1) in the mean.
+ *   An addition lands at the ring's end but for clock disorder, and what makes room stands at its
+ *   beginning: O(1) in the mean.
  */
 #include "internal.h"
 
@@ -20,64 +27,167 @@ static struct bk_posted *posted_write(struct bk_shared *shared, uint32_t number)
     return bk_table_write(&shared->posted, number);
 }
 
-static const struct bk_posted *posted_read(const struct bk_shared *shared, uint32_t number)
-{
-    return bk_table_read(&shared->posted, number);
-}
-
 static size_t ring_bytes(uint32_t cap)
 {
     return sizeof(struct bk_postings) + cap * sizeof(struct bk_posting);
 }
 
-uint32_t bk__posted_create(struct bk_engine *engine, uint64_t key)
+/* Bytes of a row of so many items: it was doubled whenever it was full. */
+static size_t row_bytes(uint32_t count)
 {
-    if (!engine->params.postings_max) return 0;
-    uint32_t number = bk_table_add(&engine->shared.posted);
-    if (!number) {
-        bk__count_shared(engine, BK_STATE_MEMORY_REFUSED, 1);
-        return 0;
-    }
-    struct bk_posted *posted = posted_write(&engine->shared, number);
-    posted->refs = 1;
-    posted->key = key;
-    return number;
+    if (!count) return 0;
+    uint32_t cap = ITEMS_MIN;
+    while (cap < count) cap *= 2;
+    return cap * sizeof(uint32_t);
+}
+
+/* Of what the item's postings were to name, something is missing for want of memory. */
+static void lose(struct bk_engine *engine, uint32_t item)
+{
+    bk__item(&engine->shared, item)->flags |= BK_ITEM_UNPOSTED;
+}
+
+/* ---- the queue of all rows, oldest first ---- */
+
+static void queue_add(struct bk_shared *shared, uint32_t number)
+{
+    struct bk_shared_totals *totals = bk__totals(shared);
+    posted_write(shared, number)->older = totals->posted_newest;
+    if (totals->posted_newest)
+        posted_write(shared, totals->posted_newest)->newer = number;
+    else
+        totals->posted_oldest = number;
+    totals->posted_newest = number;
+}
+
+static void queue_remove(struct bk_shared *shared, uint32_t number)
+{
+    struct bk_shared_totals *totals = bk__totals(shared);
+    const struct bk_posted *posted = bk_posted(shared, number);
+    if (posted->older)
+        posted_write(shared, posted->older)->newer = posted->newer;
+    else
+        totals->posted_oldest = posted->newer;
+    if (posted->newer)
+        posted_write(shared, posted->newer)->older = posted->older;
+    else
+        totals->posted_newest = posted->older;
+}
+
+static void posted_free(struct bk_shared *shared, uint32_t number)
+{
+    const struct bk_posted *posted = bk_posted(shared, number);
+    if (posted->items) bk_arena_free(&shared->heap, posted->items, row_bytes(posted->count));
+    queue_remove(shared, number);
+    bk_table_remove(&shared->posted, number);
 }
 
 void bk__posted_release(struct bk_engine *engine, uint32_t number)
 {
-    struct bk_shared *shared = &engine->shared;
-    struct bk_posted *posted = posted_write(shared, number);
-    if (--posted->refs) return;
-    if (posted->items) bk_arena_free(&shared->heap, posted->items, posted->cap * sizeof(uint32_t));
-    bk_table_remove(&shared->posted, number);
+    struct bk_posted *posted = posted_write(&engine->shared, number);
+    if (--posted->refs == 0) posted_free(&engine->shared, number);
 }
 
-/* Append the item to the session's row. */
-static bool session_grow(struct bk_engine *engine, uint32_t number, uint32_t item)
+/* ---- room in the table ---- */
+
+static uint32_t slot_of(const struct bk_postings *ring, uint32_t place)
 {
-    struct bk_shared *shared = &engine->shared;
-    struct bk_posted *posted = posted_write(shared, number);
-    if (posted->count == posted->cap) {
-        uint16_t cap = posted->cap ? (uint16_t)(posted->cap * 2) : ITEMS_MIN;
-        bk_ref_t fresh = bk__shared_alloc(engine, cap * sizeof(uint32_t));
-        if (!fresh) return false;
-        if (posted->items) {
-            memcpy(bk_arena_write(&shared->heap, fresh, posted->cap * sizeof(uint32_t)),
-                   bk_arena_read(&shared->heap, posted->items), posted->cap * sizeof(uint32_t));
-            bk_arena_free(&shared->heap, posted->items, posted->cap * sizeof(uint32_t));
-        }
-        posted->items = fresh;
-        posted->cap = cap;
-    }
-    uint32_t *items = bk_arena_write(&shared->heap, posted->items, posted->cap * sizeof(uint32_t));
-    items[posted->count++] = item;
-    return true;
+    return (ring->first + place) % ring->cap;
 }
 
 static struct bk_posting *ring_at(struct bk_postings *ring, uint32_t place)
 {
-    return &ring->entry[(ring->first + place) % ring->cap];
+    return &ring->entry[slot_of(ring, place)];
+}
+
+/* The place of the posting that names the row, or the ring's count. None of the row's is newer than
+ * the row: those before it are all there is to look at. */
+static uint32_t find_place(const struct bk_postings *ring, uint32_t number, uint32_t time_s)
+{
+    for (uint32_t place = 0; place < ring->count; place++) {
+        const struct bk_posting *entry = &ring->entry[slot_of(ring, place)];
+        if (entry->session == number) return place;
+        if (entry->time_s > time_s) break;
+    }
+    return ring->count;
+}
+
+/* Take the posting that names the row out of the item's ring, if it is in there. */
+static void ring_forget(struct bk_engine *engine, enum bk_posting_kind kind, uint32_t item,
+                        uint32_t number)
+{
+    struct bk_shared *shared = &engine->shared;
+    bk_ref_t ref = bk_item(shared, item)->postings[kind];
+    if (!ref) return;
+    const struct bk_postings *seen = bk_arena_read(&shared->heap, ref);
+    uint32_t place = find_place(seen, number, bk_posted(shared, number)->time_s);
+    if (place == seen->count) return;
+    lose(engine, item);
+    struct bk_postings *ring = bk_arena_write(&shared->heap, ref, ring_bytes(seen->cap));
+    for (; place > 0; place--) *ring_at(ring, place) = *ring_at(ring, place - 1);
+    ring->first = (uint16_t)slot_of(ring, 1);
+    if (--ring->count) return;
+    bk_arena_free(&shared->heap, ref, ring_bytes(ring->cap));
+    bk__item(shared, item)->postings[kind] = 0;
+}
+
+/* The oldest row but `keep` makes room; false: there is none. */
+static bool evict_oldest(struct bk_engine *engine, uint32_t keep)
+{
+    struct bk_shared *shared = &engine->shared;
+    uint32_t number = bk_totals(shared)->posted_oldest;
+    if (number && number == keep) number = bk_posted(shared, number)->newer;
+    if (!number) return false;
+    const struct bk_posted *posted = bk_posted(shared, number);
+    const uint32_t *items = bk_arena_read(&shared->heap, posted->items);
+    for (uint32_t i = 0; i < posted->count; i++)
+        for (int kind = 0; kind < BK_POSTING_KIND_COUNT; kind++)
+            ring_forget(engine, (enum bk_posting_kind)kind, items[i], number);
+    posted_free(shared, number);
+    bk__count_shared(engine, BK_STATE_POSTED_EVICTED, 1);
+    return true;
+}
+
+/* ---- what is posted ---- */
+
+uint32_t bk__posted_create(struct bk_engine *engine, uint64_t key, uint32_t keep)
+{
+    struct bk_shared *shared = &engine->shared;
+    if (!engine->params.postings_max) return 0;
+    uint32_t number = bk_table_add(&shared->posted);
+    if (!number && evict_oldest(engine, keep)) number = bk_table_add(&shared->posted);
+    if (!number) {
+        bk__count_shared(engine, BK_STATE_MEMORY_REFUSED, 1);
+        return 0;
+    }
+    struct bk_posted *posted = posted_write(shared, number);
+    posted->refs = 1;
+    posted->key = key;
+    posted->stamp = (uint32_t)bk_totals(shared)->counters[BK_STATE_POSTED_EVICTED] * 2 + 1;
+    queue_add(shared, number);
+    return number;
+}
+
+/* Append the item to the session's row. */
+static bool session_grow(struct bk_engine *engine, uint32_t number, uint32_t item, uint32_t time_s)
+{
+    struct bk_shared *shared = &engine->shared;
+    struct bk_posted *posted = posted_write(shared, number);
+    size_t old = row_bytes(posted->count), now = row_bytes(posted->count + 1u);
+    if (now > old) {
+        bk_ref_t fresh = bk__shared_alloc(engine, now);
+        if (!fresh) return false;
+        if (old) {
+            memcpy(bk_arena_write(&shared->heap, fresh, old),
+                   bk_arena_read(&shared->heap, posted->items), old);
+            bk_arena_free(&shared->heap, posted->items, old);
+        }
+        posted->items = fresh;
+    }
+    uint32_t *items = bk_arena_write(&shared->heap, posted->items, now);
+    items[posted->count++] = item;
+    if (time_s > posted->time_s) posted->time_s = time_s;
+    return true;
 }
 
 /* A ring with twice the room, its entries from place 0 on. */
@@ -118,12 +228,6 @@ static struct bk_postings *ring_with_room(struct bk_engine *engine, enum bk_post
                      cap < engine->params.postings_max ? cap : engine->params.postings_max);
 }
 
-/* Of what the item's postings were to name, something is missing for want of memory. */
-static void lose(struct bk_engine *engine, uint32_t item)
-{
-    bk__item(&engine->shared, item)->flags |= BK_ITEM_UNPOSTED;
-}
-
 static bool drop_ring(struct bk_engine *engine, enum bk_posting_kind kind, uint32_t item)
 {
     struct bk_shared *shared = &engine->shared;
@@ -147,7 +251,7 @@ uint32_t bk__postings_drop(struct bk_engine *engine, uint32_t item)
 static bool is_older(const struct bk_shared *shared, struct bk_posting a, struct bk_posting b)
 {
     if (a.time_s != b.time_s) return a.time_s < b.time_s;
-    return posted_read(shared, a.session)->key < posted_read(shared, b.session)->key;
+    return bk_posted(shared, a.session)->key < bk_posted(shared, b.session)->key;
 }
 
 void bk__posted_add(struct bk_engine *engine, enum bk_posting_kind kind, uint32_t number,
@@ -155,11 +259,11 @@ void bk__posted_add(struct bk_engine *engine, enum bk_posting_kind kind, uint32_
 {
     struct bk_shared *shared = &engine->shared;
     if (!engine->params.postings_max) return;
-    if (!number || !session_grow(engine, number, item)) {
+    if (!number || !session_grow(engine, number, item, time_s)) {
         lose(engine, item);
         return;
     }
-    struct bk_posting fresh = {number, time_s, posted_read(shared, number)->count - 1u};
+    struct bk_posting fresh = {number, time_s, bk_posted(shared, number)->count - 1u};
     struct bk_postings *ring = ring_with_room(engine, kind, item);
     if (!ring) {
         lose(engine, item);

@@ -36,7 +36,8 @@ void bk__session_drop(struct bk_shard *shard, struct bk_subject *sub)
 {
     if (!sub->session) return;
     const struct bk_session *sess = bk_arena_read(&shard->heap, sub->session);
-    if (sess->posted) bk__posted_release(shard->engine, sess->posted);
+    uint32_t posted = bk_session_posted(&shard->engine->shared, sess);
+    if (posted) bk__posted_release(shard->engine, posted);
     bk_arena_free(&shard->heap, sub->session, session_bytes(sess->cap));
     sub->session = 0;
 }
@@ -104,7 +105,7 @@ static struct bk_session *grow(struct bk__turn *turn)
     struct bk_session *to = bk_arena_write(&shard->heap, fresh, session_bytes(cap));
     memcpy(to, sess, session_bytes(sess->cap));
     bk_arena_free(&shard->heap, sub->session, session_bytes(sess->cap));
-    to->cap = (uint16_t)cap;
+    to->cap = (uint8_t)cap;
     sub->session = fresh;
     return to;
 }
@@ -183,14 +184,16 @@ static void learn_way(struct bk__turn *turn, uint32_t before, uint32_t place, ui
 
 static void post(struct bk__turn *turn, struct bk_session *sess, uint32_t item)
 {
+    struct bk_shared *shared = &turn->engine->shared;
     if (!sess->taught) {
         uint64_t key =
             bk_mix(bk_subject(turn->shard, turn->subject)->id_hash ^ (uint64_t)sess->started_ms);
-        sess->posted = bk__posted_create(turn->engine, key);
+        sess->posted = bk__posted_create(turn->engine, key, 0);
+        if (sess->posted) sess->posted_stamp = bk_posted(shared, sess->posted)->stamp;
         sess->taught = 1;
-        bk__totals(&turn->engine->shared)->sessions++;
+        bk__totals(shared)->sessions++;
     }
-    bk__posted_add(turn->engine, BK_POSTING_SESSION, sess->posted, item,
+    bk__posted_add(turn->engine, BK_POSTING_SESSION, bk_session_posted(shared, sess), item,
                    bk__seconds(turn->time_ms));
 }
 
@@ -220,7 +223,7 @@ void bk__session_see(struct bk__turn *turn, uint32_t item, uint16_t weight)
     }
     memmove(&sess->recent[1], &sess->recent[0], sizeof sess->recent - sizeof sess->recent[0]);
     sess->recent[0] = item;
-    sess->step = (uint16_t)step;
+    sess->step = (uint8_t)step;
     entry.at = sess->events;
     if (weight > entry.weight) entry.weight = weight;
     sess->seen[sess->count++] = entry;

@@ -4,7 +4,8 @@
  *   items and hot are two tables with the same numbers: cold identity and rows here, what scoring
  *   reads there.
  * BUDGET
- *   The tables take what items_max allows (at most a third of shared's bytes), the heap the rest.
+ *   The tables of items take what items_max allows (at most a third of shared's bytes), that of
+ *   posted sessions and receipts an eighth (postings.c), the heap the rest.
  *   When the heap is full the rows and postings of items that were not touched since the hand last
  *   came by are dropped (second chance), counted, and shared is lossy.
  */

@@ -182,7 +182,8 @@ static void a_dropped_partition_leaves_its_sums_and_none_of_its_sessions(void **
         for (uint32_t s = 1; s <= bk_table_top(&engine.shards[p]->subjects); s++) {
             const struct bk_subject *sub = bk_subject(engine.shards[p], s);
             if (sub->alive && sub->session)
-                sessions += bk_subject_session(engine.shards[p], sub)->posted != 0;
+                sessions += bk_session_posted(&engine.shared,
+                                              bk_subject_session(engine.shards[p], sub)) != 0;
         }
     for (uint32_t item = 1; item <= bk_table_top(&engine.shared.items); item++) {
         for (int kind = 0; kind < BK_POSTING_KIND_COUNT; kind++) {
