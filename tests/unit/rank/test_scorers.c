@@ -1,5 +1,5 @@
-/* test_scorers.c -- rank.weights: what it changes, what it refuses; and that work which is spared
- * leaves no item out. */
+/* test_scorers.c -- rank.weights: what it changes, what it refuses; and that neither work which is
+ * spared nor a full table leaves an item out. */
 #include "support/ranked_shop.h"
 
 #include <setjmp.h>
@@ -84,12 +84,30 @@ static void among_many_candidates_popularity_still_lifts_who_it_can(void **state
     shop_close(&shop);
 }
 
+/* A table of posted sessions with room for one: bob's visit has the number of ada's. */
+static void who_got_the_number_of_a_visit_that_made_room_is_its_shoppers_neighbour(void **state)
+{
+    (void)state;
+    struct shop shop;
+    shop_open(&shop, BK_SCORER_NEIGHBOURS);
+    struct bk_table *posted = &shop.engine.shared.posted;
+    posted->arena.limit = posted->first_bytes + posted->record_bytes;
+    shop_view(&shop, "ada", "milk");
+    shop_view(&shop, "bob", "milk bread");
+    shop_ask(&shop, "ada", BK_CONTEXT_HOME);
+    const struct bk_list_item *bread = shop_listed(&shop, "bread");
+    assert_non_null(bread);
+    assert_int_equal(bread->scorer, BK_SCORER_NEIGHBOURS);
+    shop_close(&shop);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_entry_changes_what_it_names_and_nothing_else),
         cmocka_unit_test(an_entry_that_says_no_weight_is_refused_by_name),
         cmocka_unit_test(among_many_candidates_popularity_still_lifts_who_it_can),
+        cmocka_unit_test(who_got_the_number_of_a_visit_that_made_room_is_its_shoppers_neighbour),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
