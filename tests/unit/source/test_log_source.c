@@ -155,13 +155,13 @@ static void expect(struct reader *r)
 static struct bk_source *open_source(struct reader *r, uv_loop_t *loop, const char *file,
                                      struct bk_reason *reason)
 {
-    struct bk_source_events events = {r,
-                                      on_record,
-                                      on_assigned,
-                                      on_revoked,
-                                      on_reached_end,
-                                      on_wake,
-                                      r->proves ? on_is_passed : NULL};
+    struct bk_source_events events = {.arg = r,
+                                      .record = on_record,
+                                      .assigned = on_assigned,
+                                      .revoked = on_revoked,
+                                      .reached_end = on_reached_end,
+                                      .wake = on_wake,
+                                      .is_passed = r->proves ? on_is_passed : NULL};
     struct bk_file_options options = {.path = file};
     return bk_source_file_create(loop, &options, &events, reason);
 }

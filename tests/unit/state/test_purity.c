@@ -25,18 +25,10 @@ static bool is_of_shop(const char *symbol)
 /* What a pure object may leave to the linker, besides Basketry's own. */
 static bool is_pure(const char *symbol)
 {
-    static const char *const allowed[] = {"memcpy",
-                                          "memset",
-                                          "memmove",
-                                          "memcmp",
-                                          "memchr",
-                                          "strlen",
-                                          "strspn",
-                                          "strcspn",
-                                          "sqrtf",
-                                          "__popcountdi2",
-                                          "_GLOBAL_OFFSET_TABLE_",
-                                          "__stack_chk_fail"};
+    static const char *const allowed[] = {
+        "memcpy",          "memset", "memmove", "memcmp", "bcmp",          "memchr",
+        "strlen",          "strspn", "strcspn", "sqrtf",  "__popcountdi2", "_GLOBAL_OFFSET_TABLE_",
+        "__stack_chk_fail"};
     if (strncmp(symbol, "bk_", 3) == 0) return strncmp(symbol, "bk_log", 6) != 0;
     if (strncmp(symbol, "__asan", 6) == 0 || strncmp(symbol, "__tsan", 6) == 0 ||
         strncmp(symbol, "__ubsan", 7) == 0 || strncmp(symbol, "__sanitizer", 11) == 0 ||
