@@ -183,7 +183,10 @@ static void on_error(struct kafka_consumer *c, rd_kafka_event_t *ev)
         return;
     }
     bk__kafka_pulse_quicken(c);
-    if (err == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN) c->disconnected = true;
+    if (err == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN) {
+        c->disconnected = true; /* said once: an answer of before must not take it back */
+        c->pulse_is_old = c->pulsing;
+    }
     if (err == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART) c->topic_gone = c->doubted = true;
     bk__kafka_note_error(c, err, rd_kafka_event_error_string(ev));
     /* A lost connection is in the client's own log already. */

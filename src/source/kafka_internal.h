@@ -129,6 +129,7 @@ struct kafka_consumer {
     bool joined;          /* an assignment has come, and was not taken back whole */
     bool lost;            /* partitions were taken from us unasked; not joined again since */
     bool pulsing;         /* a pulse is under way                        */
+    bool pulse_is_old;    /* it began before all brokers went down       */
     int64_t pulse_ms;     /* when the last one was asked for             */
     int64_t shareless_ms; /* a member without a partition since; 0: it is not that */
     /* pulses without an answer in a row, an error before them counted */

@@ -118,7 +118,9 @@ static void join_anew(struct kafka_consumer *c, const struct kafka_question *ans
 void bk__kafka_pulse_learn(struct kafka_consumer *c, const struct kafka_question *answer,
                            int32_t partitions)
 {
-    c->pulsing = false;
+    bool old = c->pulse_is_old;
+    c->pulsing = c->pulse_is_old = false;
+    if (old) return;
     if (answer->of_group) count(c, &c->coordinator_silences, "coordinator", answer->group_err);
     if (c->parts_count == 0)
         c->leader_silences = 0;
