@@ -78,7 +78,8 @@ struct kafka_source {
     bool solo;                          /* no group: all partitions of shop.events are ours */
     bool paused, stalled;               /* by the owner; because the owner stalls */
     int64_t stall_ms, pulled_ms, committed_ms, ask_at_ms, closing_ms, destroying_ms;
-    int destroying; /* handles the worker has not destroyed yet */
+    int destroying;                 /* handles the worker has not destroyed yet */
+    struct kafka_source *next_left; /* in left_behind */
     void (*closed)(void *arg);
     void *closed_arg;
 };
@@ -340,6 +341,10 @@ static int accept_log(struct bk_source *head, int32_t partition)
 
 /* ---- closing ---- */
 
+/** Sources whose worker still waits inside librdkafka, where it may yet use bell and names: kept
+ * until the process ends. The owner's thread alone writes here. */
+static struct kafka_source *left_behind;
+
 static void free_source(struct kafka_source *s)
 {
     for (int topic = 0; topic < BK_TOPIC_COUNT; topic++) free(s->topics[topic]);
@@ -351,8 +356,9 @@ static void on_handle_closed(uv_handle_t *handle)
     struct kafka_source *s = handle->data;
     if (--s->handles_open) return;
     if (s->worker) {
-        /* The worker still waits inside librdkafka and may yet use bell and names: they stay. */
         bk_log_warn("kafka", "destroy_deadline action=leave_client_behind");
+        s->next_left = left_behind;
+        left_behind = s;
         s->closed(s->closed_arg);
         return;
     }
