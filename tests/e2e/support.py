@@ -303,6 +303,10 @@ class Run:
         """{verdict: records}"""
         return self.ask("inspect", "counters")["basketry_records_total"]
 
+    def digest(self):
+        """Of everything the state holds: equal where the states are."""
+        return self.ask("inspect", "digest")
+
     def is_settled(self, produced):
         status = self.try_ask("status")
         return bool(status) and status["records"] >= produced and not status["lists_waiting"] and not status["sink"]["inflight"]
@@ -396,6 +400,18 @@ class Shop:
         """Records that were acknowledged so far, after waiting for those on their way."""
         self.producer.flush(30)
         return self.acknowledged
+
+    def read(self, topic):
+        """The messages of a topic of one partition, from its first to the end it has now."""
+        reader = confluent_kafka.Consumer({"bootstrap.servers": self.brokers, "group.id": f"read-{uuid.uuid4().hex}", "log_level": 0})
+        place = confluent_kafka.TopicPartition(topic, 0, 0)
+        end = reader.get_watermark_offsets(place, 10)[1]
+        reader.assign([place])
+        messages, deadline = [], time.monotonic() + 30
+        while (messages[-1].offset() + 1 if messages else 0) < end and time.monotonic() < deadline:
+            messages += [message for message in reader.consume(500, 1) if not message.error()]
+        reader.close()
+        return messages
 
     def on_delivery(self, error, message):
         if error:

@@ -198,17 +198,13 @@ def follows(story, shop, archiver):
     return count
 
 
-def digests(run):
-    return run.ask("inspect", "digest")
-
-
 def same_state(story, shop, run, archiver):
     """From the folder as from Kafka."""
     run.settled(shop)
-    kafka, read = digests(run), run.records()
+    kafka, read = run.digest(), run.records()
     again = story.run(shop, name="again", arguments=("--file", str(archiver.folder)))
     wait_for(lambda: again.is_settled(sum(read.values())) and again.is_settled(sum(read.values())), 30)
-    story.check(again.records() == read and digests(again) == kafka,
+    story.check(again.records() == read and again.digest() == kafka,
                 f"`run --file DIR` comes to the digest of the run from Kafka ({sum(read.values())} records, {read['ok']} of them events)")
     again.stop()
 

@@ -29,10 +29,6 @@ def shop_on(shop, chance, events, customers=150):
     shop.sent()
 
 
-def digest(run):
-    return run.ask("inspect", "digest")
-
-
 def current(run, shop, seconds=20):
     """Wait until the state stands for every record of the log and no list waits: what was read before a restart counts."""
     def is_current():
@@ -45,7 +41,7 @@ def same_as_from_the_beginning(story, shop, run, sentence):
     """A process that never had a checkpoint, over the same log, comes to the same state."""
     fresh = story.run(shop, name=f"fresh{len(story.runs)}")
     current(fresh, shop)
-    expected, found = digest(fresh), digest(run)
+    expected, found = fresh.digest(), run.digest()
     fresh.stop()
     story.check(expected == found, f"{sentence} (shared {found['shared']}, {sum(s['next_offset'] for s in found['shards'].values())} records)")
 
@@ -135,15 +131,15 @@ def replayed(story, shop, run):
     code, table, err = run.command("replay", "--dry-run")
     alike = dict(re.findall(r"^(\w+)\s+\d+\s+([\d.]+)", table, re.M))
     story.check(code == 0 and alike.get("home") == "1.000", f"replay --dry-run sets its lists beside Redis': {alike}")
-    before = digest(run)
+    before = run.digest()
     code, _, err = run.command("promote", name.strip())
     promoted = wait_for(lambda: f"promoted generation={name.strip()}" in run.log, 10)
     current(run, shop)
-    story.check(code == 0 and promoted and digest(run) == before, "promoted, it is the state it was built beside")
+    story.check(code == 0 and promoted and run.digest() == before, "promoted, it is the state it was built beside")
     run.swept()
     run.check_verified("and verify finds no difference")
     code, _, err = run.command("promote", "replay-0000000099")
-    story.check(wait_for(lambda: "promotion_failed" in run.log, 5) and digest(run) == before, "a generation that is not there changes nothing")
+    story.check(wait_for(lambda: "promotion_failed" in run.log, 5) and run.digest() == before, "a generation that is not there changes nothing")
     run.stop()
 
 

@@ -136,7 +136,7 @@ def state_of(story, shop, name):
     produced = ends(shop)
     if not wait_for(lambda: run.is_settled(produced), 60, 0.2):
         return None
-    digest = run.ask("inspect", "digest")
+    digest = run.digest()
     subjects = {user: without_offsets(run.subject(f"c:u{user}")) for user in range(0, 3000, 20)}
     return (digest["shared"], digest["lossy_rows"], subjects) if run.stop() == 0 else None
 

@@ -10,7 +10,6 @@ and the plan of kills, BK_KILLS says how many. The full tier kills 200 times, on
 # time limit: 900 s
 import collections
 import itertools
-import json
 import os
 import random
 import signal
@@ -193,27 +192,6 @@ def what(path):
     return "folder" if name.startswith("generation") or not name else "state" if name.endswith(".bkc") else name
 
 
-def digest(run):
-    """What `inspect digest` says, as one text."""
-    return json.dumps(run.ask("inspect", "digest"), sort_keys=True)
-
-
-def dead_letters(shop, topic):
-    """{key: letters} of everything on the topic."""
-    reader = confluent_kafka.Consumer({"bootstrap.servers": shop.brokers, "group.id": f"letters-{uuid.uuid4().hex}", "log_level": 0})
-    place = confluent_kafka.TopicPartition(topic, 0, 0)
-    _, end = reader.get_watermark_offsets(place, 10)
-    reader.assign([place])
-    letters, read, deadline = collections.Counter(), 0, time.monotonic() + 30
-    while read < end and time.monotonic() < deadline:
-        for message in reader.consume(500, 1):
-            if not message.error():
-                letters[message.key()] += 1
-                read = message.offset() + 1
-    reader.close()
-    return letters
-
-
 def produced(shop, partitions):
     """Records of the topic, the merges that Basketry wrote included."""
     reader = confluent_kafka.Consumer({"bootstrap.servers": shop.brokers, "group.id": f"ends-{uuid.uuid4().hex}", "log_level": 0})
@@ -254,7 +232,7 @@ def kills(story, rng, partitions):
     story.note(", ".join(f"{call}: {count}" for call, count in sorted(calls.items())))
     story.note(", ".join(f"{count} {kind}" for kind, count in sorted(stream.told.items())))
     uninterrupted(story, name, shop, partitions, run, letters)
-    found = dead_letters(shop, letters)
+    found = collections.Counter(letter.key() for letter in shop.read(letters))
     missing = stream.poison - set(found)
     story.check(not missing, f"{name}: every one of {len(stream.poison)} poisoned records is among the dead letters ({sum(found.values())} letters)")
     verified(story, name, run)
@@ -278,7 +256,7 @@ def uninterrupted(story, name, shop, partitions, run, letters):
     """A run that reads the same topic from its beginning without a break. It writes the merges once more, and both read those as repeats."""
     calm = story.run(shop, name=f"calm{partitions}", kafka__topic_dlq=letters, **{key: value for key, value in OFTEN.items() if "checkpoint" not in key})
     both = wait_for(lambda: rests_at(calm, shop, partitions) and rests_at(run, shop, partitions), 90, 0.2)
-    ours, theirs = digest(run), digest(calm)
+    ours, theirs = run.digest(), calm.digest()
     story.check(both and ours == theirs, f"{name}: its digest is that of a run which nobody disturbed")
     if ours != theirs:
         story.note(f"killed {ours}")

@@ -6,13 +6,11 @@ passes by itself; in the end each event counted once, the lists are those of the
 # tier: full
 # time limit: 400 s
 import collections
-import json
 import os
 import signal
 import sys
 import threading
 import time
-import uuid
 
 import confluent_kafka
 import confluent_kafka.admin
@@ -225,40 +223,20 @@ def frozen(story, cluster, run, shop, shoppers):
     cluster.heal()
 
 
-def dead_letters(shop, topic):
-    """{key: letters}"""
-    reader = confluent_kafka.Consumer({"bootstrap.servers": shop.brokers, "group.id": f"letters-{uuid.uuid4().hex}", "log_level": 0})
-    place = confluent_kafka.TopicPartition(topic, 0, 0)
-    _, end = reader.get_watermark_offsets(place, 10)
-    reader.assign([place])
-    letters, read, deadline = collections.Counter(), 0, time.monotonic() + 30
-    while read < end and time.monotonic() < deadline:
-        for message in reader.consume(500, 1):
-            if not message.error():
-                letters[message.key()] += 1
-                read = message.offset() + 1
-    reader.close()
-    return letters
-
-
-def digest(run):
-    return json.dumps(run.ask("inspect", "digest"), sort_keys=True)
-
-
 def accounted(story, run, shop, load, keys, letters):
     account = load.stop()
     settled = run.settled(shop, 60)
     counted, events = run.records(), shop.sent() - len(keys)
     story.check(settled and account["failed"] == 0 and counted["ok"] == events,
                 f"{counted['ok']} of {events} acknowledged events applied once, {counted['duplicate']} repeats of the producer told apart")
-    found = dead_letters(shop, letters)
+    found = collections.Counter(letter.key() for letter in shop.read(letters))
     story.check(keys and set(found) == keys, f"each of {len(keys)} poisoned records is a letter ({sum(found.values())} letters), the letters' leader killed meanwhile")
 
 
 def undisturbed(story, run, shop, letters, services):
     calm = story.run(shop, name="calm", redis_url=services.redis, kafka__topic_dlq=letters, **LIFTED)
     settled = calm.settled(shop, 60)
-    ours, theirs = digest(run), digest(calm)
+    ours, theirs = run.digest(), calm.digest()
     story.check(settled and ours == theirs, "the digest is that of a run which nobody disturbed")
     if ours != theirs:
         story.note(f"disturbed {ours}")
