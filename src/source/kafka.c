@@ -47,6 +47,7 @@ enum {
     LEAVING_TICK_MS = 20,
     STALL_MS = 10000,
     COMMIT_MS = 5000,
+    GROWTH_MS = 10000,     /* topics of facts that got more partitions are noticed in this */
     LEAVE_MS_MAX = 6000,   /* then the handles are destroyed without a good-bye         */
     DESTROY_MS_MAX = 1500, /* then they are left behind: the owner was promised 10 s    */
     VERSION_REFUSED = 0x020100ff,
@@ -116,6 +117,14 @@ static void ask_topics(struct kafka_source *s)
     bk__kafka_worker_ask(s->worker, q);
 }
 
+/** To begin with, and then for what is added to the facts. Nobody answers during an outage, and the
+ * worker has better things to wait for. */
+static bool wants_topics(const struct kafka_source *s)
+{
+    if (s->phase == PHASE_READING) return has_facts(s) && !s->facts.disconnected;
+    return s->phase == PHASE_DISCOVERING;
+}
+
 static void ask_ends(struct kafka_source *s, struct kafka_consumer *c)
 {
     c->now_ms = now_ms(s);
@@ -162,9 +171,25 @@ static void say_missing(struct kafka_source *s, const struct kafka_question *ans
              rd_kafka_err2str(answer->err));
 }
 
+/** The facts are read without a group, whose rounds tell of new partitions of the events. */
+static void learn_growth(struct kafka_source *s, const struct kafka_question *answer)
+{
+    bool grown = false;
+    s->ask_at_ms = now_ms(s) + GROWTH_MS;
+    for (int topic = 0; topic < BK_TOPIC_COUNT; topic++) {
+        if (!s->facts.topics[topic] || answer->partitions[topic] <= s->partitions[topic]) continue;
+        bk_log_info("kafka", "partitions_added topic=%s partitions=%d before=%d", s->topics[topic],
+                    answer->partitions[topic], s->partitions[topic]);
+        s->partitions[topic] = answer->partitions[topic];
+        grown = true;
+    }
+    if (grown) bk__kafka_consumer_take(&s->facts, s->partitions);
+}
+
 static void learn_topics(struct kafka_source *s, const struct kafka_question *answer)
 {
     s->topics_asked = false;
+    if (s->phase == PHASE_READING) learn_growth(s, answer);
     if (s->phase != PHASE_DISCOVERING) return;
     if (answer->err) {
         say_missing(s, answer);
@@ -175,6 +200,7 @@ static void learn_topics(struct kafka_source *s, const struct kafka_question *an
     memcpy(s->partitions, answer->partitions, sizeof s->partitions);
     s->facts.detail[0] = s->group.detail[0] = '\0';
     s->phase = PHASE_FACTS;
+    s->ask_at_ms = now_ms(s) + GROWTH_MS;
     if (has_facts(s)) bk__kafka_consumer_take(&s->facts, answer->partitions);
 }
 
@@ -230,7 +256,7 @@ static size_t pull(struct bk_source *head, size_t max)
     end_stall(s);
     s->pulled_ms = now_ms(s);
     learn_all(s);
-    if (s->phase == PHASE_DISCOVERING) ask_topics(s);
+    if (wants_topics(s)) ask_topics(s);
     /* Once events flow, a flood of facts may not starve them. */
     size_t facts_max = s->phase == PHASE_READING ? (max + 1) / 2 : max;
     size_t taken = bk__kafka_consumer_drain(&s->facts, facts_max, &more);

@@ -185,6 +185,27 @@ def product_gone_unread(story):
     run.stop()
 
 
+def products_grow(story):
+    """Their topic gets a second partition, and a new product goes there."""
+    shop = story.shop("grow", partitions=1, products=True)
+    run = story.run(shop, name="grow")
+
+    def tell(item, partition):
+        producer = confluent_kafka.Producer({"bootstrap.servers": shop.brokers})  # one that knows the topic as it is now
+        producer.produce(shop.products, avro("Product", {"item_id": item, "name": f"{item} bread"}), item, partition)
+        producer.flush(10)
+        shop.view("c:1", item)
+        shop.sent()
+        return wait_for(lambda: (run.item(item) or {}).get("name"), 30, 0.1)
+
+    first = tell("rye", 0)
+    shop.admin.create_partitions([confluent_kafka.admin.NewPartitions(shop.products, 2)])[shop.products].result(20)
+    second, third = tell("oat", 1), tell("spelt", 0)
+    story.check((first, second, third) == ("rye bread", "oat bread", "spelt bread") and run.log.count("msg=partitions_added") == 1,
+                f"a topic of products that gets more partitions is read on with them: {(first, second, third)}")
+    run.stop()
+
+
 def made_anew(story, shop, run):
     """The topic is deleted and created again: what the run knows is of another log."""
     before = run.records()
@@ -285,7 +306,7 @@ def killed_with_services(story):
 
 with Story() as story, concurrent.futures.ThreadPoolExecutor() as side_by_side:
     # Each waits most of its time; only one of them has a broker of its own to kill.
-    tales = [killed_with_services, missing, outgrown, expired_unread, product_gone_unread, fenced, lambda story: made_anew(story, *truncated(story))]
+    tales = [killed_with_services, missing, outgrown, expired_unread, product_gone_unread, products_grow, fenced, lambda story: made_anew(story, *truncated(story))]
     for tale in [side_by_side.submit(tale, story) for tale in tales]:
         tale.result()
 sys.exit(story.end())
