@@ -95,7 +95,7 @@ struct bk_source_events {
     X(BK_SOURCE_READING_FACTS,           "reading_facts",          BK_HEALTH_DEGRADED, "products, stock and customers are read to their ends first") \
     X(BK_SOURCE_JOINING,                 "joining",                BK_HEALTH_DEGRADED, "a member of the group, and no assignment yet") \
     X(BK_SOURCE_ASSIGNED,                "assigned",               BK_HEALTH_OK,       "reads its partitions") \
-    X(BK_SOURCE_STANDBY,                 "standby",                BK_HEALTH_OK,       "a member of the group whose partitions are all with others") \
+    X(BK_SOURCE_STANDBY,                 "standby",                BK_HEALTH_OK,       "another instance reads in the group; takes over when that one is gone") \
     X(BK_SOURCE_PAUSED,                  "paused",                 BK_HEALTH_DEGRADED, "its owner wants no records for now; the group keeps us") \
     X(BK_SOURCE_STALLED,                 "stalled",                BK_HEALTH_DEGRADED, "its owner took no record for 10 s; the group keeps us") \
     X(BK_SOURCE_DISCONNECTED,            "disconnected",           BK_HEALTH_DOWN,     "no broker answers") \
@@ -180,6 +180,7 @@ struct bk_kafka_options {
     const char *brokers;
     const char *group_id;    /* NULL: no group, every partition of shop.events is read here */
     const char *instance_id; /* static membership, unless a property names one; NULL: none */
+    bool alone; /* who finds itself with another member leaves, and waits until the group is free */
     const char *topics[BK_TOPIC_COUNT]; /* names; NULL: this topic is not read */
     const char *const *properties; /* name, value, name, value, ..., NULL: passed to librdkafka */
     uint32_t queued_kbytes_max;    /* prefetch bound */

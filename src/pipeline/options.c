@@ -35,6 +35,7 @@ struct bk_kafka_options bk_kafka_options_from_config(const struct bk_config *cfg
     return (struct bk_kafka_options){
         .brokers = cfg->kafka_brokers,
         .group_id = cfg->kafka_group,
+        .alone = !cfg->kafka_share,
         .topics = {[BK_TOPIC_EVENTS] = cfg->kafka_topic_events,
                    [BK_TOPIC_PRODUCTS] = or_none(cfg->kafka_topic_products),
                    [BK_TOPIC_STOCK] = or_none(cfg->kafka_topic_stock),

@@ -140,7 +140,7 @@ static void nudge(struct kafka_source *s, struct kafka_consumer *c)
 
 static void feel_pulse(struct kafka_source *s, struct kafka_consumer *c)
 {
-    struct kafka_question *q = bk__kafka_pulse_ask(c, now_ms(s));
+    struct kafka_question *q = bk__kafka_pulse_ask(c, s->partitions[BK_TOPIC_EVENTS], now_ms(s));
     if (q) bk__kafka_worker_ask(s->worker, q);
 }
 
@@ -332,6 +332,7 @@ static enum bk_source_state state_of(const struct kafka_source *s)
     if (s->paused) return BK_SOURCE_PAUSED;
     if (s->stalled) return BK_SOURCE_STALLED;
     if (s->phase == PHASE_FACTS) return BK_SOURCE_READING_FACTS;
+    if (s->group.stands_by) return BK_SOURCE_STANDBY;
     if (s->group.rk && !s->group.joined) return BK_SOURCE_JOINING;
     if (s->group.rk && !s->group.parts_count) return BK_SOURCE_STANDBY;
     return BK_SOURCE_ASSIGNED;

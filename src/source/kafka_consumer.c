@@ -299,6 +299,7 @@ int bk__kafka_consumer_init(struct kafka_consumer *c, const struct bk_kafka_opti
     static const uint64_t one = 1; /* an eventfd takes eight bytes, and errors here are not told */
     char text[200];
     c->member = role == KAFKA_ROLE_GROUP && options->group_id;
+    c->alone = c->member && options->alone;
     c->events = events;
     rd_kafka_conf_t *conf = bk__kafka_conf(options, role, reason);
     if (!conf) return BK_EINVAL;

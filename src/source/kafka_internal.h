@@ -48,7 +48,7 @@ struct kafka_question {
     bool of_group;                 /* PULSE: ask the coordinator, too: group_err           */
     bool of_members;               /* PULSE: how many members has the group?               */
     rd_kafka_resp_err_t group_err; /* PULSE's answer                                       */
-    int members;                   /* PULSE's answer; 0: not known                         */
+    int members;                   /* PULSE's answer; -1: not known                        */
     rd_kafka_resp_err_t err;       /* the first error met */
     char err_topic[128];
     size_t spans_count;
@@ -124,14 +124,17 @@ struct kafka_consumer {
     uint32_t generation;
     int64_t now_ms; /* loop time of this turn */
     bool paused;
-    size_t queue_peak;    /* most that waited since the last nudge       */
-    bool nudging;         /* a nudge is under way                        */
-    bool joined;          /* an assignment has come, and was not taken back whole */
-    bool lost;            /* partitions were taken from us unasked; not joined again since */
-    bool pulsing;         /* a pulse is under way                        */
-    bool pulse_is_old;    /* it began before all brokers went down       */
-    int64_t pulse_ms;     /* when the last one was asked for             */
-    int64_t shareless_ms; /* a member without a partition since; 0: it is not that */
+    size_t queue_peak;      /* most that waited since the last nudge       */
+    bool nudging;           /* a nudge is under way                        */
+    bool joined;            /* an assignment has come, and was not taken back whole */
+    bool lost;              /* partitions were taken from us unasked; not joined again since */
+    bool pulsing;           /* a pulse is under way                        */
+    bool pulse_is_old;      /* it began before all brokers went down       */
+    int64_t pulse_ms;       /* when the last one was asked for             */
+    bool alone;             /* whoever else is in the group is one too many */
+    bool stands_by;         /* left the group to another, and waits for it to be free */
+    int free_looks;         /* in a row at which it was                    */
+    int64_t share_amiss_ms; /* none, or not all while alone, since; 0: it is as it should be */
     /* pulses without an answer in a row, an error before them counted */
     int leader_silences, coordinator_silences;
     bool disconnected; /* all brokers down, as last heard             */
@@ -176,8 +179,9 @@ void bk__kafka_consumer_learn_ends(struct kafka_consumer *c, const struct kafka_
  */
 struct kafka_question *bk__kafka_consumer_ask_nudge(struct kafka_consumer *c);
 /** The question whether leaders and coordinator answer, when it is due; else NULL. */
-struct kafka_question *bk__kafka_pulse_ask(struct kafka_consumer *c, int64_t now_ms);
-/** `partitions`: of shop.events. */
+/** `partitions`: of shop.events, here and below. */
+struct kafka_question *bk__kafka_pulse_ask(struct kafka_consumer *c, int32_t partitions,
+                                           int64_t now_ms);
 void bk__kafka_pulse_learn(struct kafka_consumer *c, const struct kafka_question *answer,
                            int32_t partitions);
 /** Something broke: ask at once, and take one more silence for the proof. */

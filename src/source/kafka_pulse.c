@@ -12,6 +12,10 @@
  *   Where brokers disagree for a moment whether the topic exists (it was just made), the client may
  *   be given no partition, and as its view of the topic does not change again, none for ever. A
  *   group with at most as many members as partitions has one for each: a member with none joins anew.
+ * A SHARE OF ALL
+ *   Who is to be alone in its group (kafka.share) may find itself with another: both began within the
+ *   same second, or one was frozen, another took over, and it thaws. Then whoever has not partition 0
+ *   leaves, waits as a standby, and joins again when the group was free at every look of FREE_LOOKS.
  * COST
  *   A request to each leader and one to the coordinator every PULSE_MS.
  */
@@ -24,7 +28,8 @@
 enum {
     PULSE_MS = 5000,
     SILENT_PULSE_MS = 500, /* the next tick */
-    SHARELESS_MS_MAX = 3000,
+    SHARE_AMISS_MS_MAX = 3000,
+    FREE_LOOKS = 5,
     SILENT_AFTER = 2,
 };
 
@@ -35,29 +40,35 @@ static bool is_shareless(const struct kafka_consumer *c)
     return c->member && c->joined && c->parts_count == 0;
 }
 
+static bool is_shared(const struct kafka_consumer *c, int32_t partitions)
+{
+    return c->alone && c->joined && c->parts_count > 0 && c->parts_count < (size_t)partitions;
+}
+
 static bool is_due(const struct kafka_consumer *c, int64_t now_ms)
 {
-    bool doubtful = c->leader_silences || c->coordinator_silences || is_shareless(c);
+    bool doubtful = c->leader_silences || c->coordinator_silences || c->share_amiss_ms;
     return now_ms - c->pulse_ms >= (doubtful ? SILENT_PULSE_MS : PULSE_MS);
 }
 
-static void note_share(struct kafka_consumer *c, int64_t now_ms)
+static void note_share(struct kafka_consumer *c, int32_t partitions, int64_t now_ms)
 {
-    if (!is_shareless(c))
-        c->shareless_ms = 0;
-    else if (!c->shareless_ms)
-        c->shareless_ms = now_ms;
+    if (!is_shareless(c) && !is_shared(c, partitions) && !c->stands_by)
+        c->share_amiss_ms = 0;
+    else if (!c->share_amiss_ms)
+        c->share_amiss_ms = now_ms;
 }
 
 static bool wants_members(const struct kafka_consumer *c, int64_t now_ms)
 {
-    return c->shareless_ms && now_ms - c->shareless_ms >= SHARELESS_MS_MAX;
+    return c->share_amiss_ms && now_ms - c->share_amiss_ms >= SHARE_AMISS_MS_MAX;
 }
 
-struct kafka_question *bk__kafka_pulse_ask(struct kafka_consumer *c, int64_t now_ms)
+struct kafka_question *bk__kafka_pulse_ask(struct kafka_consumer *c, int32_t partitions,
+                                           int64_t now_ms)
 {
     if (!c->rk || c->pulsing) return NULL;
-    note_share(c, now_ms);
+    note_share(c, partitions, now_ms);
     if (!is_due(c, now_ms) || !(c->parts_count || c->member)) return NULL;
     c->pulsing = true;
     c->pulse_ms = now_ms;
@@ -102,17 +113,52 @@ static void count(struct kafka_consumer *c, int *silences, const char *who, rd_k
     bk_log_warn("kafka", "silent who=%s err=%s", who, rd_kafka_err2name(err));
 }
 
-static void join_anew(struct kafka_consumer *c, const struct kafka_question *answer,
-                      int32_t partitions)
+static void leave_group(struct kafka_consumer *c)
 {
-    bool owed = is_shareless(c) && answer->members > 0 && answer->members <= partitions;
-    if (!owed) return;
-    bk_log_warn("kafka", "shareless members=%d partitions=%d action=join_anew", answer->members,
-                partitions);
-    c->shareless_ms = 0;
+    c->share_amiss_ms = 0;
     c->joined = false;
     bk__kafka_note_code(c, "unsubscribe", rd_kafka_unsubscribe(c->rk));
+}
+
+static void join_anew(struct kafka_consumer *c, int members, int32_t partitions)
+{
+    bk_log_warn("kafka", "shareless members=%d partitions=%d action=join_anew", members,
+                partitions);
+    leave_group(c);
     bk__kafka_consumer_subscribe(c);
+}
+
+static void stand_by(struct kafka_consumer *c, int members, int32_t partitions)
+{
+    bk_log_warn("kafka", "group_shared members=%d ours=%zu partitions=%d action=stand_by", members,
+                c->parts_count, partitions);
+    snprintf(c->detail, sizeof c->detail, "another instance reads in the group");
+    c->stands_by = true;
+    c->free_looks = 0;
+    leave_group(c);
+}
+
+static void wait_for_free(struct kafka_consumer *c, int members)
+{
+    c->free_looks = members == 0 ? c->free_looks + 1 : 0;
+    if (c->free_looks < FREE_LOOKS) return;
+    bk_log_info("kafka", "group_free action=join");
+    c->stands_by = false;
+    c->share_amiss_ms = 0;
+    c->detail[0] = '\0';
+    bk__kafka_consumer_subscribe(c);
+}
+
+/** Is what the group gives us what it should be? `members`: -1 when nobody could tell. */
+static void judge_share(struct kafka_consumer *c, int members, int32_t partitions)
+{
+    bool has_first = bk__kafka_part_find(c, BK_TOPIC_EVENTS, 0);
+    if (c->stands_by)
+        wait_for_free(c, members);
+    else if (is_shareless(c) && members > 0 && members <= partitions)
+        join_anew(c, members, partitions);
+    else if (is_shared(c, partitions) && members > 1 && !has_first)
+        stand_by(c, members, partitions);
 }
 
 void bk__kafka_pulse_learn(struct kafka_consumer *c, const struct kafka_question *answer,
@@ -127,7 +173,7 @@ void bk__kafka_pulse_learn(struct kafka_consumer *c, const struct kafka_question
     else if (answer->spans_count)
         count(c, &c->leader_silences, "leader", answer->err);
     if (answer->spans_count && !answer->err) c->disconnected = false;
-    if (answer->of_members) join_anew(c, answer, partitions);
+    if (answer->of_members) judge_share(c, answer->members, partitions);
 }
 
 void bk__kafka_pulse_quicken(struct kafka_consumer *c)

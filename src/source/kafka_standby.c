@@ -10,8 +10,8 @@
  *      coordinator that has just come up knows nobody for a moment.
  *   I2 who could never ask does not wait: it starts, and says by its source's state what is wrong.
  * LIMITS
- *   Two that ask within the same second both find nobody. They share the partitions then, as the
- *   group has it, until one of them is stopped.
+ *   Two that ask within the same second both find nobody, and who was frozen comes back without
+ *   asking. They meet in the group: kafka_pulse.c.
  * COST  a client of its own while it asks, a request a second while it waits.
  */
 #include "kafka_internal.h"

@@ -147,9 +147,12 @@ static void ask_members(struct kafka_question *q)
     const struct rd_kafka_group_list *list = NULL;
     if (rd_kafka_conf_get(rd_kafka_conf(q->rk), "group.id", group, &size) != RD_KAFKA_CONF_OK)
         return;
-    rd_kafka_list_groups(q->rk, group, &list, CALL_MS_MAX);
+    rd_kafka_resp_err_t err = rd_kafka_list_groups(q->rk, group, &list, CALL_MS_MAX);
     if (!list) return;
-    if (list->group_cnt == 1) q->members = list->groups[0].member_cnt;
+    if (list->group_cnt == 1 && !list->groups[0].err)
+        q->members = list->groups[0].member_cnt;
+    else if (list->group_cnt == 0 && !err)
+        q->members = 0; /* a group without members and offsets is forgotten */
     rd_kafka_group_list_destroy(list);
 }
 
@@ -160,6 +163,7 @@ static void ask_pulse(struct kafka_worker *worker, struct kafka_question *q)
     if (err) ask_topics(worker, q); /* which tells the client of new leaders */
     q->err = err;
     if (q->of_group && !in_a_hurry(worker)) ask_coordinator(q);
+    q->members = -1;
     if (q->of_members && !in_a_hurry(worker)) ask_members(q);
 }
 

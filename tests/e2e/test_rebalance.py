@@ -2,7 +2,7 @@
 """A second instance in the group is a standby. Where two are to share it, partitions leave and arrive: whoever has a partition writes its lists, and
 nobody else; what comes back goes on where it stopped.
 """
-# time limit: 180 s
+# time limit: 240 s
 import signal
 import sys
 import time
@@ -85,6 +85,54 @@ def stands_by(story):
     story.check(second.stop() == 0, "it stops when asked")
 
 
+def one_alone(runs):
+    """Which of two has all partitions while the other has none and says why."""
+    states = [run.try_ask("status") for run in runs]
+    if not all(states):
+        return None
+    parts = sorted(state["source"]["partitions"] for state in states)
+    idle = [state["source"]["state"] for state in states if state["source"]["partitions"] == 0]
+    return runs[[state["source"]["partitions"] for state in states].index(4)] if parts == [0, 4] and idle == ["standby"] else None
+
+
+def thaws(story):
+    """Who was frozen comes back, and another has taken over meanwhile."""
+    shop = story.shop("thaw", partitions=4)
+    shoppers = Shoppers(shop)
+    alone = {"kafka.share": "false"}
+    first = member(story, shop, "frozen", checkpoint__dir=story.folder / "frozen.state", **alone)
+    shoppers.view("bread")
+    shoppers.current(first)
+    second = member(story, shop, "waiting", like=first, wait_s=0, checkpoint__dir=story.folder / "waiting.state", **alone)
+    wait_for(lambda: "standby reason=" in second.log, 10)
+    first.process.send_signal(signal.SIGSTOP)
+    taken = wait_for(lambda: partitions(second) == 4, SESSION_MS / 1000 + 12, 0.05)
+    shoppers.view("butter")
+    story.check(taken and shoppers.current(second), "one that is frozen is taken over")
+    began = time.monotonic()
+    first.process.send_signal(signal.SIGCONT)
+    wait_for(lambda: partitions(second) == 2 or partitions(first) == 2, 10, 0.05)
+    found = wait_for(lambda: one_alone([first, second]), 30, 0.1)
+    said = [run.log.count("msg=group_shared") for run in (first, second)]
+    story.check(found and sorted(said) == [0, 1], f"it thaws, and {time.monotonic() - began:.1f} s later one of the two stands by, and says so: "
+                f"{[partitions(run) for run in (first, second)]}")
+    shoppers.view("jam")
+    story.check(shoppers.current(found), "every list is current")
+    story.check(found.stop() == 0, "the one that reads stops when asked")
+    other = second if found is first else first
+    began = time.monotonic()
+    taken = wait_for(lambda: partitions(other) == 4, SESSION_MS / 1000 + 15, 0.05)
+    shoppers.view("salt")
+    story.check(taken and shoppers.current(other), f"and {time.monotonic() - began:.1f} s later the one that stood by has all")
+    other.settled(shop)
+    counted = other.records()
+    story.check(counted["ok"] == shop.sent() and counted["duplicate"] == 0,
+                f"it has read each event once: {counted['ok']} of {shop.sent()}, {counted['duplicate']} twice")
+    other.swept()
+    other.check_verified("verify finds Redis as the state says")
+    story.check(other.stop() == 0, "it stops when asked")
+
+
 def eager(story):
     shop = story.shop("rebalance", partitions=4)
     shoppers = Shoppers(shop)
@@ -159,6 +207,7 @@ def over_limit(story):
 
 with Story() as story:
     stands_by(story)
+    thaws(story)
     eager(story)
     static(story)
     over_limit(story)
